@@ -178,15 +178,14 @@ pub(crate) mod made_up {
     }
 
     fn dependency(text: &str) -> Dependency {
-        match text.strip_prefix("dev:") {
-            Some(name) => Dependency {
-                name: name.to_owned(),
-                kind: Some("dev".to_owned()),
-            },
-            None => Dependency {
-                name: text.to_owned(),
-                kind: None,
-            },
+        let (name, kind) = match text.strip_prefix("dev:") {
+            Some(name) => (name, Some("dev".to_owned())),
+            None => (text, None),
+        };
+        Dependency {
+            name: name.to_owned(),
+            kind,
+            ..Dependency::default()
         }
     }
 }
