@@ -169,6 +169,8 @@ impl Hub {
         let guard = self.enter(tenant).await?;
         let actor = guard.0.actor()?;
         for id in executions {
+            // Shown before the actor hears of it: whoever asks now waits for it instead of finding nobody.
+            guard.0.show(id);
             actor
                 .cast(TenantMessage::Recover(id))
                 .map_err(|_| bifrost_core::Error::internal("take up execution", "the tenant's actor has ended"))?;

@@ -170,16 +170,12 @@ fn recover(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, id: E
     if state.draining || state.executions.contains_key(&id) || state.recovering.contains_key(&id) {
         return;
     }
-    let entry = || LiveExecution {
-        live: Live::new(id),
-        actor: None,
-    };
-    state.shared.lock_executions().entry(id).or_insert_with(entry);
+    state.shared.show(id);
     let shared = Arc::clone(&state.shared);
     let claim = async move { load::claim(&shared, id).await };
     let task = report(myself, claim, move |claimed| TenantMessage::Claimed {
         id,
-        stored: claimed.and_then(|stored| stored),
+        stored: claimed.and_then(|stored| Ok(stored?.map(Box::new))),
     });
     state.recovering.insert(id, task);
 }
@@ -189,13 +185,13 @@ async fn claimed(
     myself: &ActorRef<TenantMessage>,
     state: &mut TenantActorState,
     id: ExecutionId,
-    stored: Result<Option<Stored>>,
+    stored: Result<Option<Box<Stored>>>,
 ) -> Handled {
     state.recovering.remove(&id);
     match stored {
         Ok(Some(stored)) if !state.draining => {
             let live = state.shared.live(id).map_or_else(|| Live::new(id), |known| known.live);
-            spawn_execution(myself, state, stored, live)
+            spawn_execution(myself, state, *stored, live)
                 .await?
                 .cast(ExecutionMessage::Resume)?;
         }
@@ -258,7 +254,8 @@ fn child_failed(
         }
         // The disk is full: no fault of the tenant. Try again until there is room.
         (Some(ErrorKind::StoreFull), _) => {
-            restart(myself, state, child, state.shared.hub.config.child_restarts.max_delay)
+            let wait = state.shared.hub.config.child_restarts.max_delay;
+            restart(myself, state, child, wait);
         }
         _ => failed(myself, state, child, &error.to_string()),
     }

@@ -152,6 +152,15 @@ impl TenantShared {
         self.lock_executions().get(&id).cloned()
     }
 
+    /// Shows a stored execution that is about to be taken up.
+    pub(crate) fn show(&self, id: ExecutionId) {
+        let entry = || LiveExecution {
+            live: Live::new(id),
+            actor: None,
+        };
+        self.lock_executions().entry(id).or_insert_with(entry);
+    }
+
     pub(crate) fn lock_executions(&self) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, LiveExecution>> {
         self.executions.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -48,6 +48,18 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// An open copy of what is in it now, on its own from here on: what a process that is killed at this moment would
+    /// leave behind.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let state = self.read();
+        Self(Arc::new(RwLock::new(State {
+            map: state.map.clone(),
+            last: state.last,
+            closed: false,
+        })))
+    }
+
     /// Whoever panicked with the lock held left whole batches behind: every change below is made after the last thing
     /// that can fail.
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
