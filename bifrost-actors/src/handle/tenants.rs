@@ -103,6 +103,8 @@ impl Tenants {
             created_at: runtime.clock.now(),
         };
         runtime.directory.create(record, &self.principal).await?;
+        // Makes the tenant's data key now, so that first use writes nothing.
+        runtime.keys.sealer(&Scope::tenant(id.clone())).await?;
         Ok(Tenant::new(self.hub.clone(), id, self.principal.clone()))
     }
 
