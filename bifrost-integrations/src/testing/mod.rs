@@ -27,6 +27,8 @@
 //! [`Simulators::graph`] and [`Simulators::halopsa`].
 
 mod call;
+#[cfg(test)]
+mod client;
 mod control;
 mod faults;
 mod graph;
@@ -39,6 +41,8 @@ mod random;
 mod seed;
 mod server;
 mod simulators;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use call::Provider;
