@@ -6,8 +6,12 @@
 //!
 //! [`stack`] joins the parts, [`classify`] names each failure once, [`transport`] is the way to the network.
 
+pub mod budget;
 pub mod classify;
 pub mod config;
+mod health;
+pub mod redact;
+pub mod retry;
 pub mod retry_after;
 #[cfg(feature = "testing")]
 pub mod scripted;
@@ -16,6 +20,7 @@ pub mod stack;
 mod target;
 pub mod transport;
 
+pub use budget::{Budget, BudgetPath, Permit};
 pub use classify::{Answer, Applied, Classified, Classifier, Closure, LearnedLimit, StatusClassifier};
 pub use config::{RetryConfig, StackConfig};
 pub use signals::{Direction, Signals};
