@@ -29,7 +29,7 @@ const MAX_QUIET: usize = 4_096;
 
 /// The state of all connections. Times are readings of the hub's monotonic clock.
 #[derive(Debug, Default)]
-pub(super) struct Health(Mutex<HashMap<(TenantId, ConnectionId), Peer>>);
+pub(crate) struct Health(Mutex<HashMap<(TenantId, ConnectionId), Peer>>);
 
 impl Health {
     /// Whether a call may be sent now; if not, after what time to ask again. Counts as traffic when it may.

@@ -4,11 +4,14 @@
 //! deadline { retry { budget permit { auth { redact + trace { transport }}}}}
 //! ```
 //!
-//! [`stack`] joins the parts, [`classify`] names each failure once, [`transport`] is the way to the network.
+//! [`stack`] joins the parts, `call` runs one call through them, [`retry`] decides whether to try again, [`budget`]
+//! when, [`classify`] names each failure once, [`redact`] says what may be seen, [`transport`] is the way to the network.
 
 pub mod budget;
+mod call;
 pub mod classify;
 pub mod config;
+mod counters;
 mod health;
 pub mod redact;
 pub mod retry;
