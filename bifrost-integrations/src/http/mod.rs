@@ -12,6 +12,7 @@ mod call;
 pub mod classify;
 pub mod config;
 mod counters;
+pub mod guard;
 mod health;
 pub mod redact;
 pub mod retry;
@@ -28,4 +29,4 @@ pub use classify::{Answer, Applied, Classified, Classifier, Closure, LearnedLimi
 pub use config::{RetryConfig, StackConfig};
 pub use signals::{Direction, Signals};
 pub use stack::{Anonymous, FollowRedirects, HttpStack, HttpStackBuilder};
-pub use transport::{Limits, Transport, TransportError, TransportErrorKind};
+pub use transport::{Limits, ReqwestTransport, Transport, TransportError, TransportErrorKind};

@@ -3,6 +3,8 @@
 //! A transport sends a request exactly once. It retries nothing, follows no redirect, adds no credential and knows no
 //! proxy; all of that is decided above it, in the [stack](super::stack).
 
+mod reqwest;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use async_trait::async_trait;
 use bifrost_core::Clock;
 use bifrost_core::time::within;
 use bytes::Bytes;
+
+pub use self::reqwest::{Lookup, ReqwestTransport, SystemLookup};
 
 /// What a peer may cost us, per request.
 #[derive(Debug, Clone, Copy)]
