@@ -1,0 +1,215 @@
+//! The outbound stack: `deadline { retry { budget permit { auth { redact + trace { transport }}}}}`.
+//!
+//! One stack serves all connections of one integration in one hub. Each attempt takes a new permit and asks for a live
+//! token, so that a retry never hammers a throttled provider and never repeats a dead token.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bifrost_core::integration::{CallObserver, IntegrationSnapshot, Outbound, ProviderDescriptor};
+use bifrost_core::{Clock, Connection, Entropy, Error, Result};
+use bytes::Bytes;
+use tracing::Instrument as _;
+
+use super::budget::Budget;
+use super::call::Call;
+use super::classify::{Classifier, StatusClassifier};
+use super::config::StackConfig;
+use super::counters::Counters;
+use super::health::Health;
+use super::transport::Transport;
+
+/// Put into a request's extensions: redirects of this GET are followed, at most three, each host checked again, and
+/// the credentials stay behind when the host changes.
+#[derive(Debug, Clone, Copy)]
+pub struct FollowRedirects;
+
+/// Put into a request's extensions: no token is asked for nor sent, and links to any public host are allowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Anonymous;
+
+/// The stack of one integration. Clones share everything.
+#[derive(Clone)]
+pub struct HttpStack(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) descriptor: ProviderDescriptor,
+    pub(crate) config: StackConfig,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) classifier: Arc<dyn Classifier>,
+    pub(crate) budget: Budget,
+    pub(crate) health: Health,
+    pub(crate) counters: Counters,
+}
+
+impl HttpStack {
+    /// Starts a stack for the provider `descriptor` names.
+    pub fn builder(
+        descriptor: ProviderDescriptor,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> HttpStackBuilder {
+        HttpStackBuilder {
+            descriptor,
+            transport,
+            clock,
+            entropy,
+            config: StackConfig::default(),
+            classifier: Arc::new(StatusClassifier),
+            observer: None,
+        }
+    }
+
+    /// Sends `outbound` over `connection` and returns the first answer the classifier accepts.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn send(&self, connection: &Connection, outbound: Outbound) -> Result<http::Response<Bytes>> {
+        let span = tracing::debug_span!(
+            "call",
+            tenant = %connection.tenant(),
+            connection = %connection.id(),
+            provider = %self.0.descriptor.id,
+            endpoint = outbound.endpoint,
+        );
+        let call = async { Call::new(&self.0, connection, &outbound)?.run().await };
+        call.instrument(span)
+            .await
+            .map_err(|error| self.located(error, connection, outbound.endpoint))
+    }
+
+    /// What has been sent so far, token exchanges included.
+    pub fn snapshot(&self) -> IntegrationSnapshot {
+        let mut snapshot = self.0.counters.snapshot();
+        snapshot.budget_used = self.0.budget.used();
+        snapshot
+    }
+
+    /// What can be said of the provider as data.
+    pub fn descriptor(&self) -> &ProviderDescriptor {
+        &self.0.descriptor
+    }
+
+    /// Says in the error where it happened.
+    fn located(&self, mut error: Error, connection: &Connection, endpoint: &'static str) -> Error {
+        let facts: [(&'static str, &dyn fmt::Display); 4] = [
+            ("provider", &self.0.descriptor.id),
+            ("tenant", connection.tenant()),
+            ("connection", connection.id()),
+            ("endpoint", &endpoint),
+        ];
+        for (name, value) in facts {
+            if error.context(name).is_none() {
+                error = error.with(name, value);
+            }
+        }
+        error
+    }
+}
+
+impl Inner {
+    /// A new id for one request: a UUID of version 4.
+    pub(crate) fn request_id(&self) -> String {
+        let mut random = [0_u8; 16];
+        self.entropy.fill(&mut random);
+        uuid::Builder::from_random_bytes(random).into_uuid().to_string()
+    }
+}
+
+impl fmt::Debug for HttpStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpStack")
+            .field("provider", &self.0.descriptor.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Collects the parts of an [`HttpStack`].
+#[derive(Debug)]
+pub struct HttpStackBuilder {
+    descriptor: ProviderDescriptor,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    config: StackConfig,
+    classifier: Arc<dyn Classifier>,
+    observer: Option<Arc<dyn CallObserver>>,
+}
+
+impl HttpStackBuilder {
+    /// Sets limits, timeouts and retries.
+    #[must_use]
+    pub fn with_config(mut self, config: StackConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets who reads the provider's answers.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: impl Classifier) -> Self {
+        self.classifier = Arc::new(classifier);
+        self
+    }
+
+    /// Sets who hears of every attempt.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn CallObserver>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Checks the settings and joins the parts.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting.
+    pub fn build(self) -> Result<HttpStack> {
+        self.check()?;
+        let limits = self.descriptor.limits.clone();
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let budget = Budget::new(limits, &self.config.retry, clock, entropy);
+        Ok(HttpStack(Arc::new(Inner {
+            descriptor: self.descriptor,
+            config: self.config,
+            transport: self.transport,
+            clock: self.clock,
+            entropy: self.entropy,
+            classifier: self.classifier,
+            budget,
+            health: Health::default(),
+            counters: Counters::new(self.observer),
+        })))
+    }
+
+    fn check(&self) -> Result<()> {
+        let config = &self.config;
+        let zero = [
+            ("deadline", config.deadline.is_zero()),
+            ("attempt_timeout", config.attempt_timeout.is_zero()),
+            ("max_body", config.max_body == 0),
+            ("max_headers", config.max_headers == 0),
+            ("max_header_bytes", config.max_header_bytes == 0),
+            ("retry.max_attempts", config.retry.max_attempts == 0),
+        ];
+        if let Some((name, _)) = zero.iter().find(|(_, is_zero)| *is_zero) {
+            return Err(Error::invalid("build stack", "the setting must not be zero").with("name", name));
+        }
+        let limit = self
+            .descriptor
+            .limits
+            .iter()
+            .find(|limit| limit.amount == 0 || limit.per.is_zero());
+        match limit {
+            Some(limit) => Err(
+                Error::invalid("build stack", "a limit of the descriptor allows nothing")
+                    .with("name", format!("{:?} {:?}", limit.scope, limit.unit)),
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
