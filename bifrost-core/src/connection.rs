@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::credential::TokenSource;
+use crate::credential::{TokenKey, TokenSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ConnectionId, ExecutionId, ProviderId, TenantId};
 use crate::integration::{Integration, Outbound};
@@ -294,6 +294,11 @@ impl Connection {
     /// Where its tokens come from.
     pub fn tokens(&self) -> &dyn TokenSource {
         self.0.tokens.as_ref()
+    }
+
+    /// The token a call over it uses unless the call names another.
+    pub fn default_token(&self) -> TokenKey {
+        self.0.integration.default_token(&self.0.settings)
     }
 
     /// Checks that this connection leads to `provider`.

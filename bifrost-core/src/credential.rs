@@ -250,6 +250,12 @@ pub trait TokenSource: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// As [`TokenSource::token`].
     async fn replace(&self, key: &TokenKey, rejected: &Token) -> Result<Token>;
+
+    /// The id of the application the tokens are issued to, where known: limits a provider counts per application are
+    /// shared by all connections of that application.
+    fn application(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,16 @@ pub enum LimitUnit {
     Writes,
 }
 
+/// How a limit is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitShape {
+    /// A bucket of the full amount that refills evenly: after a pause the whole amount may go at once.
+    Bucket,
+    /// No stretch of the given length may hold more than the amount.
+    Window,
+}
+
 /// One published limit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RateLimit {
@@ -43,6 +53,8 @@ pub struct RateLimit {
     pub amount: u32,
     /// … in this time.
     pub per: Duration,
+    /// How it is counted.
+    pub shape: LimitShape,
     /// Where the number is published.
     pub source: &'static str,
     /// When it was read there, as `YYYY-MM`.
