@@ -5,6 +5,8 @@
 
 #[cfg(any(feature = "graph", feature = "halopsa"))]
 pub mod call;
+#[cfg(test)]
+mod description;
 #[cfg(feature = "graph")]
 pub mod graph;
 #[cfg(feature = "halopsa")]

@@ -34,6 +34,8 @@ pub mod members;
 pub mod model;
 pub mod page;
 pub mod query;
+#[cfg(test)]
+mod tests;
 pub mod users;
 
 use std::sync::Arc;

@@ -140,13 +140,13 @@ impl Filter {
     /// Both hold.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        self.join("and", &other)
+        self.join("and", other)
     }
 
     /// One of both holds.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        self.join("or", &other)
+        self.join("or", other)
     }
 
     /// It does not hold; an advanced query.
@@ -168,7 +168,7 @@ impl Filter {
         }
     }
 
-    fn join(&self, operator: &'static str, other: &Self) -> Self {
+    fn join(self, operator: &'static str, other: Self) -> Self {
         let advanced = self.advanced || other.advanced;
         let text = format!("{} {operator} {}", self.within(operator), other.within(operator));
         Self {
@@ -178,10 +178,10 @@ impl Filter {
         }
     }
 
-    fn within(&self, operator: &str) -> String {
+    fn within(self, operator: &str) -> String {
         match self.joined {
             Some(joined) if joined != operator => format!("({})", self.text),
-            _ => self.text.clone(),
+            _ => self.text,
         }
     }
 }

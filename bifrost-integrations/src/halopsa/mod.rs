@@ -39,6 +39,8 @@ pub mod model;
 pub mod page;
 pub mod reference;
 pub mod sites;
+#[cfg(test)]
+mod tests;
 pub mod tickets;
 pub mod users;
 mod value;
