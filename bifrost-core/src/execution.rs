@@ -116,6 +116,8 @@ pub enum Attention {
         /// The steps this run asked for, as `name#occurrence`.
         requested: Vec<String>,
     },
+    /// The workflow is not registered in this process.
+    WorkflowMissing,
     /// It brought the process or its actor down too often.
     Poisoned {
         /// How often it was resumed.
@@ -264,8 +266,11 @@ pub enum StepState {
     Intended,
     /// An effect was sent and its outcome is unknown.
     Unknown,
-    /// An effect was certainly not applied; it may be sent.
-    NotApplied,
+    /// It failed in a way that may pass, and was certainly not applied; it may be tried again.
+    NotApplied {
+        /// The failure.
+        error: ErrorReport,
+    },
     /// It ended well.
     Confirmed {
         /// What it returned.

@@ -3,6 +3,7 @@
 //! This crate knows nothing of actors, HTTP or Python; the embedded store is its only I/O. `bifrost-actors` is the
 //! running system over these types, `bifrost-integrations` the outside world, `bifrost-hub` joins them.
 
+pub mod audit;
 pub mod connection;
 pub mod credential;
 pub mod entropy;

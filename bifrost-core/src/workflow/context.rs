@@ -57,10 +57,7 @@ impl Context {
             Ok(value) => StepState::Confirmed {
                 result: to_json(name, value)?,
             },
-            Err(error) if error.is_retryable() || transient_here(error.kind()) => StepState::NotApplied,
-            Err(error) => StepState::Refused {
-                error: error.to_report(),
-            },
+            Err(error) => refusal(error),
         };
         self.0.end_step(ticket.ordinal, state).await?;
         result
@@ -226,7 +223,7 @@ fn replay<T: DeserializeOwned>(name: &str, ticket: &StepTicket) -> Option<Result
     match ticket.known.as_ref()? {
         StepState::Confirmed { result } => Some(from_json(name, result.clone())),
         StepState::Refused { error } => Some(Err(error.to_error())),
-        StepState::Intended | StepState::Unknown | StepState::NotApplied => None,
+        StepState::Intended | StepState::Unknown | StepState::NotApplied { .. } => None,
     }
 }
 
@@ -386,10 +383,12 @@ async fn confirm<T: Serialize>(ctx: &Context, name: &str, ordinal: u32, value: T
     Ok(value)
 }
 
-/// A failure that leaves no doubt: the write was not applied.
+/// A failure that leaves no doubt: it was not applied. It is stored for good unless it may pass.
 fn refusal(error: &Error) -> StepState {
     if error.is_retryable() || transient_here(error.kind()) {
-        StepState::NotApplied
+        StepState::NotApplied {
+            error: error.to_report(),
+        }
     } else {
         StepState::Refused {
             error: error.to_report(),

@@ -1,1 +1,1 @@
-//! (in progress)
+//! The embedded store: a journal as truth, sled as rebuildable state.
