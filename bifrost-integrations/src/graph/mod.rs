@@ -26,6 +26,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod context;
 pub mod cost;
 pub mod error;
 pub mod groups;
@@ -49,6 +50,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use self::config::{Cloud, GraphConfig, PROVIDER};
+pub use self::context::GraphContext;
 pub use self::groups::Groups;
 pub use self::licenses::{LicenseAssignment, Licenses};
 pub use self::members::MembershipPlan;

@@ -39,6 +39,7 @@ mod random;
 mod seed;
 mod server;
 mod simulators;
+mod transport;
 mod world;
 
 pub use call::Provider;
@@ -55,3 +56,4 @@ pub use seed::{
 };
 pub use server::{SimulatorAddresses, SimulatorServer};
 pub use simulators::{Simulators, SimulatorsBuilder};
+pub use transport::SimulatorTransport;
