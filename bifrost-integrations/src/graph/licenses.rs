@@ -180,8 +180,59 @@ pub mod requests {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::graph::PROVIDER;
+    use crate::graph::error::GraphClassifier;
+    use crate::scripted::{Scripted, reply};
     use serde_json::{Value, json};
+
+    fn skus(consumed: i64) -> Value {
+        let sku = Uuid::from_u128(7);
+        let units = json!({"enabled": 5, "warning": 0, "suspended": 0, "lockedOut": 0});
+        json!({"value": [
+            {"skuId": sku, "skuPartNumber": "SPE_E3", "consumedUnits": consumed, "prepaidUnits": units},
+        ]})
+    }
+
+    async fn assign(consumed: i64) -> Error {
+        let body =
+            json!({"error": {"code": "Request_BadRequest", "message": "no", "innerError": {"request-id": "r1"}}});
+        let script = vec![reply(200, &skus(1)), reply(400, &body), reply(200, &skus(consumed))];
+        let (_, connection) = Scripted::connect(PROVIDER, Arc::new(GraphClassifier), script);
+        let licenses = Graph::new(connection).unwrap().licenses();
+        licenses.assign_by_name("1", "spe_e3").await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_shortage_is_told_from_other_refusals_by_the_counts() {
+        let shortage = assign(5).await;
+        assert_eq!(
+            (shortage.kind(), shortage.context("code")),
+            (ErrorKind::Rejected, Some(NO_LICENSE_LEFT))
+        );
+        assert_eq!(shortage.suggested_action(), Some("buy or free a licence of SKU SPE_E3"));
+        assert_eq!(shortage.context("request_id"), Some("r1"));
+        let other = assign(4).await;
+        assert_eq!(
+            (other.kind(), other.context("code")),
+            (ErrorKind::Rejected, Some("Request_BadRequest"))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unknown_sku_names_the_known_ones() {
+        let (_, connection) = Scripted::connect(PROVIDER, Arc::new(GraphClassifier), vec![reply(200, &skus(0))]);
+        let error = Graph::new(connection)
+            .unwrap()
+            .licenses()
+            .require_sku("E5")
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.suggested_action().unwrap().contains("SPE_E3"));
+    }
 
     #[test]
     fn both_arrays_are_always_sent() {

@@ -88,8 +88,57 @@ fn lowered(ids: impl IntoIterator<Item = String>) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
     use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::graph::PROVIDER;
+    use crate::graph::error::GraphClassifier;
+    use crate::scripted::{Scripted, reply};
+
+    #[tokio::test]
+    async fn setting_members_reads_all_pages_and_changes_only_the_difference() {
+        let next = "https://graph.microsoft.com/v1.0/groups/g/members?$skiptoken=x";
+        let exists = json!({"error": {"code": "Request_BadRequest",
+            "message": "One or more added object references already exist for the following modified properties: 'members'."}});
+        let script = vec![
+            reply(200, &json!({"id": "g", "groupTypes": [], "mailEnabled": false})),
+            reply(200, &json!({"value": [{"id": "a"}], "@odata.nextLink": next})),
+            reply(200, &json!({"value": [{"id": "b"}]})),
+            reply(
+                200,
+                &json!({"responses": [{"id": "0", "status": 204}, {"id": "1", "status": 400, "body": exists}]}),
+            ),
+            reply(200, &json!({"responses": [{"id": "0", "status": 404}]})),
+        ];
+        let (scripted, connection) = Scripted::connect(PROVIDER, Arc::new(GraphClassifier), script);
+        let groups = Graph::new(connection).unwrap().groups();
+        let plan = groups.set_members("g", ["B", "c", "d"]).await.unwrap();
+        assert_eq!(
+            (plan.add, plan.remove, plan.keep),
+            (strings(["c", "d"]), strings(["a"]), strings(["b"]))
+        );
+        assert_eq!(scripted.sent()[2].request.uri().to_string(), next);
+    }
+
+    #[tokio::test]
+    async fn members_of_a_dynamic_group_are_left_alone() {
+        let group = json!({"id": "g", "groupTypes": ["DynamicMembership"], "mailEnabled": false});
+        let (scripted, connection) = Scripted::connect(PROVIDER, Arc::new(GraphClassifier), vec![reply(200, &group)]);
+        let error = Graph::new(connection)
+            .unwrap()
+            .groups()
+            .set_members("g", ["a"])
+            .await
+            .unwrap_err();
+        assert_eq!((error.kind(), scripted.sent().len()), (ErrorKind::Rejected, 1));
+    }
+
+    fn strings<const N: usize>(names: [&str; N]) -> Vec<String> {
+        names.map(str::to_owned).to_vec()
+    }
 
     #[test]
     fn case_and_repetition_make_no_change() {

@@ -28,10 +28,12 @@
 
 mod call;
 mod control;
+mod direct;
 mod faults;
 mod graph;
 mod halopsa;
 mod identity;
+pub mod integration_suite;
 mod limits;
 mod log;
 mod outcome;
@@ -43,6 +45,7 @@ mod transport;
 mod world;
 
 pub use call::Provider;
+pub use direct::DirectTokens;
 pub use faults::{Fault, FaultRule, RetryAfter};
 pub use graph::{GraphGroup, GraphLicense, GraphLimits, GraphSettings, GraphSimulator, GraphUser};
 pub use halopsa::{HALOPSA_INSTANCE, HaloAction, HaloRecord, HaloTicket, HalopsaSettings, HalopsaSimulator};
