@@ -4,8 +4,10 @@ use bifrost_core::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+#[cfg(feature = "graph")]
+use serde::{Deserialize, Deserializer};
 
 /// What stays as it is in a path segment: the unreserved characters of RFC 3986 and `@`, so that user principal names
 /// stay readable.
@@ -76,6 +78,7 @@ impl Query {
 ///
 /// # Errors
 /// `InvalidInput` for text that would change which resource the path names: nothing at all, `.` or `..`.
+#[cfg(feature = "graph")]
 pub(crate) fn segment(what: &'static str, text: &str) -> Result<String> {
     if matches!(text, "" | "." | "..") {
         return Err(
@@ -121,6 +124,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(response: &Response<Bytes>, endpoin
 }
 
 /// Reads `null` as the default: providers write it for lists and numbers too.
+#[cfg(feature = "graph")]
 pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {

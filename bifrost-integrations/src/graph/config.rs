@@ -59,7 +59,7 @@ impl Cloud {
 ///
 /// let settings = GraphConfig::new("contoso.onmicrosoft.com").with_cloud(Cloud::UsGovernment).build()?;
 /// assert_eq!(settings.base_url.unwrap().as_str(), "https://graph.microsoft.us/v1.0");
-/// # bifrost_core::Result::Ok(())
+/// # Ok::<(), bifrost_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct GraphConfig {

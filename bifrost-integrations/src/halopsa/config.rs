@@ -21,7 +21,7 @@ pub const DEFAULT_SCOPE: &str = "all";
 ///
 /// let settings = HaloPsaConfig::cloud("contoso").build()?;
 /// assert_eq!(settings.base_url.unwrap().as_str(), "https://contoso.halopsa.com/api");
-/// # bifrost_core::Result::Ok(())
+/// # Ok::<(), bifrost_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct HaloPsaConfig {
