@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bifrost_core::policy::rate::LimitScope;
 use http::HeaderName;
 use url::Url;
 
@@ -68,8 +67,6 @@ pub struct RetryConfig {
     pub initial_pause: Duration,
     /// The longest such pause.
     pub max_pause: Duration,
-    /// The node that closes when a 429 does not name one.
-    pub default_scope: LimitScope,
 }
 
 impl Default for RetryConfig {
@@ -81,7 +78,6 @@ impl Default for RetryConfig {
             max_delay: Duration::from_secs(20),
             initial_pause: Duration::from_secs(2),
             max_pause: Duration::from_secs(60),
-            default_scope: LimitScope::Connection,
         }
     }
 }

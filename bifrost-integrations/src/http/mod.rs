@@ -4,10 +4,18 @@
 //! deadline { retry { budget permit { auth { redact + trace { transport }}}}}
 //! ```
 //!
-//! [`stack`] joins the parts, [`classify`] names each failure once, [`transport`] is the way to the network.
+//! [`stack`] joins the parts, `call` runs one call through them, [`retry`] decides whether to try again, [`budget`]
+//! when, [`classify`] names each failure once, [`redact`] says what may be seen, [`transport`] is the way to the network.
 
+pub mod budget;
+mod call;
 pub mod classify;
 pub mod config;
+mod counters;
+pub mod guard;
+mod health;
+pub mod redact;
+pub mod retry;
 pub mod retry_after;
 #[cfg(feature = "testing")]
 pub mod scripted;
@@ -16,8 +24,9 @@ pub mod stack;
 mod target;
 pub mod transport;
 
+pub use budget::{Budget, BudgetPath, Permit};
 pub use classify::{Answer, Applied, Classified, Classifier, Closure, LearnedLimit, StatusClassifier};
 pub use config::{RetryConfig, StackConfig};
 pub use signals::{Direction, Signals};
 pub use stack::{Anonymous, FollowRedirects, HttpStack, HttpStackBuilder};
-pub use transport::{Limits, Transport, TransportError, TransportErrorKind};
+pub use transport::{Limits, ReqwestTransport, Transport, TransportError, TransportErrorKind};

@@ -9,11 +9,15 @@ use std::sync::Arc;
 use bifrost_core::integration::{CallObserver, IntegrationSnapshot, Outbound, ProviderDescriptor};
 use bifrost_core::{Clock, Connection, Entropy, Error, Result};
 use bytes::Bytes;
+use tracing::Instrument as _;
 
-use super::classify::{Answer, Classified, Classifier, StatusClassifier};
+use super::budget::Budget;
+use super::call::Call;
+use super::classify::{Classifier, StatusClassifier};
 use super::config::StackConfig;
-use super::target;
-use super::transport::{Limits, Transport};
+use super::counters::Counters;
+use super::health::Health;
+use super::transport::Transport;
 
 /// Put into a request's extensions: redirects of this GET are followed, at most three, each host checked again, and
 /// the credentials stay behind when the host changes.
@@ -26,16 +30,18 @@ pub struct Anonymous;
 
 /// The stack of one integration. Clones share everything.
 #[derive(Clone)]
-pub struct HttpStack(pub(super) Arc<Inner>);
+pub struct HttpStack(pub(crate) Arc<Inner>);
 
-pub(super) struct Inner {
-    pub(super) descriptor: ProviderDescriptor,
-    pub(super) config: StackConfig,
-    pub(super) transport: Arc<dyn Transport>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) classifier: Arc<dyn Classifier>,
-    pub(super) observer: Option<Arc<dyn CallObserver>>,
+pub(crate) struct Inner {
+    pub(crate) descriptor: ProviderDescriptor,
+    pub(crate) config: StackConfig,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) classifier: Arc<dyn Classifier>,
+    pub(crate) budget: Budget,
+    pub(crate) health: Health,
+    pub(crate) counters: Counters,
 }
 
 impl HttpStack {
@@ -62,49 +68,54 @@ impl HttpStack {
     /// # Errors
     /// As [`Connection::send`].
     pub async fn send(&self, connection: &Connection, outbound: Outbound) -> Result<http::Response<Bytes>> {
-        let inner = &self.0;
-        let base = target::base_url(connection, inner.config.base_url.as_ref())?;
-        let url = target::resolve(base, outbound.request.uri())?;
-        target::expect_same_origin(base, &url)?;
-        let key = outbound.token.clone().unwrap_or_else(|| connection.default_token());
-        let token = connection.tokens().token(&key).await?;
-        let mut request = outbound.request.clone();
-        *request.uri_mut() = url
-            .as_str()
-            .parse()
-            .map_err(|_| Error::invalid("call provider", "no URI"))?;
-        let bearer = http::HeaderValue::from_str(&format!("Bearer {}", token.access().expose()))
-            .map_err(|_| Error::invalid("call provider", "the token holds characters no header may hold"))?;
-        request.headers_mut().insert(http::header::AUTHORIZATION, bearer);
-        let limits = Limits {
-            max_body: inner.config.max_body,
-            max_headers: inner.config.max_headers,
-            max_header_bytes: inner.config.max_header_bytes,
-            timeout: inner.config.attempt_timeout,
-            private_hosts: &connection.settings().allow_private_hosts,
-        };
-        let method = request.method().clone();
-        let response = match inner.transport.send(request, limits).await {
-            Ok(response) => response,
-            Err(error) => return Err(Classified::of_transport(&error).to_error().source(error)),
-        };
-        let answer = Answer {
-            status: response.status(),
-            headers: response.headers(),
-            body: response.body(),
-            method: &method,
-            endpoint: outbound.endpoint,
-            now: inner.clock.now(),
-        };
-        if inner.classifier.accepts(&answer) {
-            return Ok(response);
-        }
-        Err(inner.classifier.classify(&answer).to_error())
+        let span = tracing::debug_span!(
+            "call",
+            tenant = %connection.tenant(),
+            connection = %connection.id(),
+            provider = %self.0.descriptor.id,
+            endpoint = outbound.endpoint,
+        );
+        let call = async { Call::new(&self.0, connection, &outbound)?.run().await };
+        call.instrument(span)
+            .await
+            .map_err(|error| self.located(error, connection, outbound.endpoint))
     }
 
-    /// What has been sent so far.
+    /// What has been sent so far, token exchanges included.
     pub fn snapshot(&self) -> IntegrationSnapshot {
-        IntegrationSnapshot::default()
+        let mut snapshot = self.0.counters.snapshot();
+        snapshot.budget_used = self.0.budget.used();
+        snapshot
+    }
+
+    /// What can be said of the provider as data.
+    pub fn descriptor(&self) -> &ProviderDescriptor {
+        &self.0.descriptor
+    }
+
+    /// Says in the error where it happened.
+    fn located(&self, mut error: Error, connection: &Connection, endpoint: &'static str) -> Error {
+        let facts: [(&'static str, &dyn fmt::Display); 4] = [
+            ("provider", &self.0.descriptor.id),
+            ("tenant", connection.tenant()),
+            ("connection", connection.id()),
+            ("endpoint", &endpoint),
+        ];
+        for (name, value) in facts {
+            if error.context(name).is_none() {
+                error = error.with(name, value);
+            }
+        }
+        error
+    }
+}
+
+impl Inner {
+    /// A new id for one request: a UUID of version 4.
+    pub(crate) fn request_id(&self) -> String {
+        let mut random = [0_u8; 16];
+        self.entropy.fill(&mut random);
+        uuid::Builder::from_random_bytes(random).into_uuid().to_string()
     }
 }
 
@@ -155,6 +166,10 @@ impl HttpStackBuilder {
     /// # Errors
     /// `InvalidInput` naming the setting.
     pub fn build(self) -> Result<HttpStack> {
+        self.check()?;
+        let limits = self.descriptor.limits.clone();
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let budget = Budget::new(limits, &self.config.retry, clock, entropy);
         Ok(HttpStack(Arc::new(Inner {
             descriptor: self.descriptor,
             config: self.config,
@@ -162,7 +177,39 @@ impl HttpStackBuilder {
             clock: self.clock,
             entropy: self.entropy,
             classifier: self.classifier,
-            observer: self.observer,
+            budget,
+            health: Health::default(),
+            counters: Counters::new(self.observer),
         })))
     }
+
+    fn check(&self) -> Result<()> {
+        let config = &self.config;
+        let zero = [
+            ("deadline", config.deadline.is_zero()),
+            ("attempt_timeout", config.attempt_timeout.is_zero()),
+            ("max_body", config.max_body == 0),
+            ("max_headers", config.max_headers == 0),
+            ("max_header_bytes", config.max_header_bytes == 0),
+            ("retry.max_attempts", config.retry.max_attempts == 0),
+        ];
+        if let Some((name, _)) = zero.iter().find(|(_, is_zero)| *is_zero) {
+            return Err(Error::invalid("build stack", "the setting must not be zero").with("name", name));
+        }
+        let limit = self
+            .descriptor
+            .limits
+            .iter()
+            .find(|limit| limit.amount == 0 || limit.per.is_zero());
+        match limit {
+            Some(limit) => Err(
+                Error::invalid("build stack", "a limit of the descriptor allows nothing")
+                    .with("name", format!("{:?} {:?}", limit.scope, limit.unit)),
+            ),
+            None => Ok(()),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,18 @@
 //! A transport sends a request exactly once. It retries nothing, follows no redirect, adds no credential and knows no
 //! proxy; all of that is decided above it, in the [stack](super::stack).
 
+mod reqwest;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bifrost_core::Clock;
+use bifrost_core::time::within;
 use bytes::Bytes;
+
+pub use self::reqwest::{Lookup, ReqwestTransport, SystemLookup};
 
 /// What a peer may cost us, per request.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +43,23 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
         request: http::Request<Bytes>,
         limits: Limits<'_>,
     ) -> Result<http::Response<Bytes>, TransportError>;
+}
+
+/// Sends through `transport` and holds it to the time of `limits`, whether or not it does so itself.
+///
+/// # Errors
+/// As [`Transport::send`].
+pub(crate) async fn send_in_time(
+    transport: &dyn Transport,
+    clock: &dyn Clock,
+    request: http::Request<Bytes>,
+    limits: Limits<'_>,
+) -> Result<http::Response<Bytes>, TransportError> {
+    let sent = within(clock, limits.timeout, transport.send(request, limits)).await;
+    sent.unwrap_or_else(|| {
+        let message = format!("no complete answer within {:.1} s", limits.timeout.as_secs_f64());
+        Err(TransportError::new(TransportErrorKind::TimedOut, message))
+    })
 }
 
 /// How sending failed.

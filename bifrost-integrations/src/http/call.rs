@@ -1,0 +1,392 @@
+//! One call through the stack, from its first attempt to its answer.
+
+use std::time::Duration;
+
+use bifrost_core::credential::{Token, TokenKey};
+use bifrost_core::integration::{CallRecord, Outbound, Safety};
+use bifrost_core::time::within;
+use bifrost_core::{Connection, ConnectionId, Error, ErrorKind, Result, Retry, TenantId};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use url::Url;
+
+use super::budget::{BudgetPath, Permit};
+use super::classify::{Answer, Classified};
+use super::redact::Scrubber;
+use super::retry::{Progress, RetryDecision};
+use super::stack::{Anonymous, FollowRedirects, Inner};
+use super::target;
+use super::transport::{Limits, send_in_time};
+
+/// The most redirects that are followed.
+const MAX_REDIRECTS: u32 = 3;
+
+/// A call and how it has gone so far.
+pub(super) struct Call<'a> {
+    stack: &'a Inner,
+    connection: &'a Connection,
+    outbound: &'a Outbound,
+    key: TokenKey,
+    peer: (TenantId, ConnectionId),
+    path: BudgetPath,
+    base: &'a Url,
+    url: Url,
+    /// False once a redirect has led to another host, and for anonymous calls.
+    authorized: bool,
+    deadline_at: Duration,
+    attempt: u32,
+    redirects: u32,
+    progress: Progress,
+    /// The token that took the place of a refused one.
+    replaced: Option<Token>,
+    /// The status of the last answer, if the last attempt had one.
+    status: Option<StatusCode>,
+}
+
+/// How an attempt ended.
+enum Ended {
+    Answered(Response<Bytes>),
+    /// Go on at once: the URL or the token has changed.
+    Again,
+    Failed(Classified),
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(stack: &'a Inner, connection: &'a Connection, outbound: &'a Outbound) -> Result<Self> {
+        let base = target::base_url(connection, stack.config.base_url.as_ref())?;
+        let url = target::resolve(base, outbound.request.uri())?;
+        let authorized = outbound.request.extensions().get::<Anonymous>().is_none();
+        if authorized {
+            target::expect_same_origin(base, &url)?;
+        }
+        let host = || base.host_str().unwrap_or_default().into();
+        let app = connection.tokens().application().unwrap_or_else(host);
+        let resource = outbound.resource.as_deref();
+        let limit = outbound.deadline.unwrap_or(stack.config.deadline);
+        Ok(Self {
+            stack,
+            connection,
+            outbound,
+            key: outbound.token.clone().unwrap_or_else(|| connection.default_token()),
+            peer: (connection.tenant().clone(), connection.id().clone()),
+            path: BudgetPath::new(&app, connection.tenant(), connection.id(), resource),
+            base,
+            url,
+            authorized,
+            deadline_at: stack.clock.monotonic().saturating_add(limit),
+            attempt: 0,
+            redirects: 0,
+            progress: Progress::default(),
+            replaced: None,
+            status: None,
+        })
+    }
+
+    /// Tries until there is an answer or a reason to stop.
+    pub(super) async fn run(mut self) -> Result<Response<Bytes>> {
+        loop {
+            self.attempt += 1;
+            match self.attempt().await? {
+                Ended::Answered(response) => return Ok(response),
+                Ended::Again => {}
+                Ended::Failed(failure) => self.wait_or_give_up(&failure).await?,
+            }
+        }
+    }
+
+    /// One attempt: a new permit, a live token, one request.
+    async fn attempt(&mut self) -> Result<Ended> {
+        self.admit()?;
+        let permit = self
+            .stack
+            .budget
+            .acquire(&self.path, self.outbound.cost, self.remaining())
+            .await?;
+        let token = if self.authorized {
+            Some(self.token().await?)
+        } else {
+            None
+        };
+        let request = self.request(token.as_ref())?;
+        let sent_at = self.stack.clock.now();
+        let started = self.stack.clock.monotonic();
+        if self.remaining().is_zero() {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                "call provider",
+                "the deadline passed before it was sent",
+            )
+            .retry(Retry::Later));
+        }
+        let (transport, clock) = (self.stack.transport.as_ref(), self.stack.clock.as_ref());
+        let answered = send_in_time(transport, clock, request, self.limits()).await;
+        let latency = self.stack.clock.monotonic().saturating_sub(started);
+        let mut record = self.record(sent_at, &permit, latency);
+        let waited = permit.waited();
+        let ended = match answered {
+            Err(error) => {
+                drop(permit);
+                self.status = None;
+                self.note_health(false);
+                Ended::Failed(Classified::of_transport(&error))
+            }
+            Ok(response) => {
+                self.status = Some(response.status());
+                record.status = Some(response.status().as_u16());
+                let signals = self.stack.classifier.signals(response.headers());
+                permit.learn(&signals);
+                record.units = signals.units.unwrap_or(record.units);
+                self.read(response, permit, token.as_ref()).await
+            }
+        };
+        let (ended, failure) = match ended {
+            Ended::Failed(failure) => {
+                let kind = failure.kind;
+                (Ended::Failed(self.scrubbed(failure, token.as_ref())), Some(kind))
+            }
+            Ended::Again if self.is_unauthorized() => (Ended::Again, Some(ErrorKind::PermissionDenied)),
+            other => (other, None),
+        };
+        record.failure = failure;
+        self.stack.counters.record(&record, waited);
+        if matches!(ended, Ended::Again) && self.is_unauthorized() {
+            self.replace(token).await?;
+        }
+        Ok(ended)
+    }
+
+    /// Reads an answer and tells the budget.
+    async fn read(&mut self, response: Response<Bytes>, permit: Permit, token: Option<&Token>) -> Ended {
+        let request = &self.outbound.request;
+        let answer = Answer {
+            status: response.status(),
+            headers: response.headers(),
+            body: response.body(),
+            method: request.method(),
+            endpoint: self.outbound.endpoint,
+            now: self.stack.clock.now(),
+        };
+        self.note_health(!matches!(answer.status.as_u16(), 500 | 502 | 503 | 504));
+        if self.stack.classifier.accepts(&answer) {
+            permit.answered();
+            return Ended::Answered(response);
+        }
+        if answer.status == StatusCode::UNAUTHORIZED && token.is_some() && self.replaced.is_none() {
+            permit.answered();
+            return Ended::Again;
+        }
+        if self.may_follow(answer.status) {
+            permit.answered();
+            return self.follow(answer.headers);
+        }
+        let failure = self.stack.classifier.classify(&answer);
+        match &failure.close {
+            Some(closure) => drop(permit.closed(closure, failure.learned.as_ref())),
+            None if answer.status.is_server_error() => drop(permit),
+            None => permit.answered(),
+        }
+        Ended::Failed(failure)
+    }
+
+    /// Refuses while the connection's peer is down.
+    fn admit(&self) -> Result<()> {
+        let now = self.stack.clock.monotonic();
+        let admitted = self.stack.health.admit(&self.peer, self.attempt == 1, now);
+        admitted.map_err(|wait| {
+            let message = "the provider has failed many times in a row and gets a pause";
+            Error::new(ErrorKind::Unavailable, "call provider", message).retry(Retry::After(wait))
+        })
+    }
+
+    fn note_health(&self, answered: bool) {
+        let now = self.stack.clock.monotonic();
+        self.stack.health.record(&self.peer, answered, now);
+    }
+
+    fn remaining(&self) -> Duration {
+        self.deadline_at.saturating_sub(self.stack.clock.monotonic())
+    }
+
+    async fn token(&self) -> Result<Token> {
+        if let Some(token) = &self.replaced {
+            return Ok(token.clone());
+        }
+        self.in_time(self.connection.tokens().token(&self.key)).await
+    }
+
+    /// The provider refused the token: one forced refresh, however often the call is tried.
+    async fn replace(&mut self, rejected: Option<Token>) -> Result<()> {
+        if let Some(rejected) = rejected {
+            let replaced = self
+                .in_time(self.connection.tokens().replace(&self.key, &rejected))
+                .await?;
+            self.replaced = Some(replaced);
+        }
+        Ok(())
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let done = within(self.stack.clock.as_ref(), self.remaining(), work).await;
+        done.unwrap_or_else(|| {
+            let message = "no token could be had before the call's deadline";
+            Err(Error::new(ErrorKind::Timeout, "call provider", message).retry(Retry::Later))
+        })
+    }
+
+    fn is_unauthorized(&self) -> bool {
+        self.status == Some(StatusCode::UNAUTHORIZED)
+    }
+
+    fn limits(&self) -> Limits<'a> {
+        let config = &self.stack.config;
+        Limits {
+            max_body: config.max_body,
+            max_headers: config.max_headers,
+            max_header_bytes: config.max_header_bytes,
+            timeout: config.attempt_timeout.min(self.remaining()),
+            private_hosts: &self.connection.settings().allow_private_hosts,
+        }
+    }
+
+    /// The request as it goes out.
+    fn request(&self, token: Option<&Token>) -> Result<Request<Bytes>> {
+        let mut request = self.outbound.request.clone();
+        *request.uri_mut() = to_uri(&self.url)?;
+        let headers = request.headers_mut();
+        // Credentials are the stack's alone.
+        headers.remove(header::AUTHORIZATION);
+        headers.remove(header::COOKIE);
+        if let Some(token) = token {
+            headers.insert(header::AUTHORIZATION, bearer(token)?);
+        }
+        if let Safety::Keyed { header, key } = &self.outbound.safety {
+            headers.insert(header.clone(), visible(key, "the idempotency key")?);
+        }
+        if let Some(name) = &self.stack.config.request_id {
+            headers.insert(name.clone(), visible(&self.stack.request_id(), "the request id")?);
+        }
+        Ok(request)
+    }
+
+    fn may_follow(&self, status: StatusCode) -> bool {
+        let request = &self.outbound.request;
+        let redirects = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
+        redirects
+            && request.method() == Method::GET
+            && request.extensions().get::<FollowRedirects>().is_some()
+            && self.redirects < MAX_REDIRECTS
+    }
+
+    /// Goes where the provider points; another host gets no credentials.
+    fn follow(&mut self, headers: &HeaderMap) -> Ended {
+        let location = headers
+            .get(header::LOCATION)
+            .and_then(|location| location.to_str().ok());
+        let next = match target::follow(&self.url, location.unwrap_or_default()) {
+            Ok(next) if location.is_some() => next,
+            _ => {
+                let message = "the provider redirects to something that is no URL we call";
+                return Ended::Failed(Classified::refused(ErrorKind::Rejected, message));
+            }
+        };
+        self.redirects += 1;
+        self.authorized &= target::same_origin(self.base, &next);
+        self.url = next;
+        Ended::Again
+    }
+
+    /// Waits for the next attempt, or returns the failure.
+    async fn wait_or_give_up(&mut self, failure: &Classified) -> Result<()> {
+        match failure.close {
+            Some(_) => self.progress.throttled += 1,
+            None => self.progress.failures += 1,
+        }
+        self.progress.remaining = self.remaining();
+        let repeatable = self.outbound.safety != Safety::Once;
+        let (config, jitter) = (&self.stack.config.retry, self.stack.entropy.fraction());
+        let mut decision = config.decide(failure, repeatable, self.progress, true, jitter);
+        if failure.close.is_none() && matches!(decision, RetryDecision::Again(_)) {
+            let allowance = self.stack.health.take_retry(&self.peer, self.stack.clock.monotonic());
+            decision = config.decide(failure, repeatable, self.progress, allowance, jitter);
+        }
+        match decision {
+            RetryDecision::Again(delay) => {
+                self.stack.clock.sleep(delay).await;
+                Ok(())
+            }
+            RetryDecision::GiveUp => Err(self.with_attempt(failure.to_error())),
+            RetryDecision::UnknownOutcome => Err(self.with_attempt(unknown_outcome(failure))),
+        }
+    }
+
+    fn with_attempt(&self, error: Error) -> Error {
+        let error = error.with("attempt", self.attempt);
+        match self.status {
+            Some(status) => error.with("status", status.as_u16()),
+            None => error,
+        }
+    }
+
+    /// A provider may repeat what it was sent: the token must not come back in an error.
+    fn scrubbed(&self, mut failure: Classified, token: Option<&Token>) -> Classified {
+        let scrubber = Scrubber::new(token.map(Token::access));
+        failure.message = scrubber.scrub(&failure.message);
+        failure.code = failure.code.map(|code| scrubber.scrub(&code));
+        failure.request_id = failure.request_id.map(|id| scrubber.scrub(&id));
+        failure
+    }
+
+    fn record(&self, at: bifrost_core::Timestamp, permit: &Permit, latency: Duration) -> CallRecord {
+        CallRecord {
+            at,
+            tenant: self.peer.0.clone(),
+            connection: self.peer.1.clone(),
+            execution: self.connection.execution(),
+            provider: self.stack.descriptor.id.clone(),
+            method: self.outbound.request.method().to_string(),
+            endpoint: self.outbound.endpoint,
+            status: None,
+            failure: None,
+            attempt: self.attempt,
+            units: self.outbound.cost.units,
+            budget_wait_ms: millis(permit.waited()),
+            latency_ms: millis(latency),
+        }
+    }
+}
+
+fn unknown_outcome(failure: &Classified) -> Error {
+    let message = format!(
+        "the request was sent and may or may not have been applied: {}",
+        failure.message
+    );
+    let mut error = Error::new(ErrorKind::UnknownOutcome, "call provider", message);
+    if let Some(id) = &failure.request_id {
+        error = error.with("request_id", id);
+    }
+    error.next_action("look at the provider whether the change was made before repeating it")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn to_uri(url: &Url) -> Result<http::Uri> {
+    let parsed = url.as_str().parse();
+    parsed.map_err(|_| Error::invalid("call provider", "the request's URL is not a URI of RFC 3986"))
+}
+
+fn bearer(token: &Token) -> Result<HeaderValue> {
+    let mut value = visible(&format!("Bearer {}", token.access().expose()), "the access token")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn visible(text: &str, what: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).map_err(|_| {
+        Error::invalid(
+            "call provider",
+            format!("{what} holds characters that no header may hold"),
+        )
+    })
+}

@@ -1,0 +1,225 @@
+//! How each connection's peer has been doing: few retries beside much traffic, and none at all while it is down.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bifrost_core::{ConnectionId, TenantId};
+
+use super::retry::Intervals;
+
+/// Retries allowed for each request.
+const RETRIES_PER_CALL: f64 = 0.1;
+/// Retries a connection has when it begins, and at most gets back by waiting.
+const FLOOR: f64 = 10.0;
+/// Time after which a connection below the floor gets one retry back.
+const REGAIN: Duration = Duration::from_secs(10);
+/// The most retries saved up.
+const CEILING: f64 = 100.0;
+/// Failures in a row that open the breaker.
+const BREAK_AFTER: u32 = 8;
+/// How long the breaker stays open the first time; doubled each time in a row.
+const FIRST_WINDOW: Duration = Duration::from_secs(5);
+/// The longest it stays open.
+const LONGEST_WINDOW: Duration = Duration::from_secs(60);
+/// How long an answer to the probe is waited for before the next one may go.
+const PROBE_LEASE: Duration = Duration::from_secs(30);
+/// Connections without failure are forgotten when there are more than this.
+const MAX_QUIET: usize = 4_096;
+
+/// The state of all connections. Times are readings of the hub's monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Health(Mutex<HashMap<(TenantId, ConnectionId), Peer>>);
+
+impl Health {
+    /// Whether a call may be sent now; if not, after what time to ask again. Counts as traffic when it may.
+    pub(super) fn admit(&self, key: &(TenantId, ConnectionId), first: bool, now: Duration) -> Result<(), Duration> {
+        let mut peers = self.lock();
+        if peers.len() > MAX_QUIET {
+            peers.retain(|_, peer| !peer.is_quiet(now));
+        }
+        let peer = peers.entry(key.clone()).or_insert_with(|| Peer::new(now));
+        peer.breaker.admit(now)?;
+        if first {
+            peer.allowance.earn(now);
+        }
+        Ok(())
+    }
+
+    /// Takes one retry from the allowance, if there is one.
+    pub(super) fn take_retry(&self, key: &(TenantId, ConnectionId), now: Duration) -> bool {
+        let mut peers = self.lock();
+        let peer = peers.entry(key.clone()).or_insert_with(|| Peer::new(now));
+        peer.allowance.take(now)
+    }
+
+    /// An attempt has ended: the peer answered, or it failed.
+    pub(super) fn record(&self, key: &(TenantId, ConnectionId), answered: bool, now: Duration) {
+        if let Some(peer) = self.lock().get_mut(key) {
+            peer.breaker.record(answered, now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(TenantId, ConnectionId), Peer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct Peer {
+    allowance: Allowance,
+    breaker: Breaker,
+}
+
+impl Peer {
+    fn new(now: Duration) -> Self {
+        Self {
+            allowance: Allowance {
+                balance: FLOOR,
+                at: now,
+            },
+            breaker: Breaker::default(),
+        }
+    }
+
+    fn is_quiet(&mut self, now: Duration) -> bool {
+        self.allowance.regain(now);
+        self.breaker.failures == 0 && self.allowance.balance >= FLOOR
+    }
+}
+
+#[derive(Debug)]
+struct Allowance {
+    balance: f64,
+    at: Duration,
+}
+
+impl Allowance {
+    fn earn(&mut self, now: Duration) {
+        self.regain(now);
+        self.balance = (self.balance + RETRIES_PER_CALL).min(CEILING);
+    }
+
+    fn take(&mut self, now: Duration) -> bool {
+        self.regain(now);
+        let enough = self.balance >= 1.0;
+        if enough {
+            self.balance -= 1.0;
+        }
+        enough
+    }
+
+    fn regain(&mut self, now: Duration) {
+        let earned = now.saturating_sub(self.at).as_secs_f64() / REGAIN.as_secs_f64();
+        self.at = self.at.max(now);
+        if self.balance < FLOOR {
+            self.balance = (self.balance + earned).min(FLOOR);
+        }
+    }
+}
+
+/// Closed while the peer answers; open after a row of failures; then one probe at a time decides.
+#[derive(Debug, Default)]
+struct Breaker {
+    failures: u32,
+    trips: u32,
+    open_until: Duration,
+}
+
+impl Breaker {
+    fn admit(&mut self, now: Duration) -> Result<(), Duration> {
+        if self.failures < BREAK_AFTER {
+            return Ok(());
+        }
+        if now < self.open_until {
+            return Err(self.open_until - now);
+        }
+        // This one is the probe; the others wait for its end.
+        self.open_until = now + PROBE_LEASE;
+        Ok(())
+    }
+
+    fn record(&mut self, answered: bool, now: Duration) {
+        if answered {
+            *self = Self::default();
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        let probing = self.failures > BREAK_AFTER && now < self.open_until;
+        if self.failures == BREAK_AFTER || probing {
+            self.trips += 1;
+            self.open_until = now + Intervals::doubling(FIRST_WINDOW, LONGEST_WINDOW).after(self.trips);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn key(tenant: &str) -> (TenantId, ConnectionId) {
+        (TenantId::new(tenant).unwrap(), ConnectionId::new("graph").unwrap())
+    }
+
+    #[test]
+    fn retries_stay_a_tenth_of_the_traffic() {
+        let (health, key) = (Health::default(), key("contoso"));
+        let mut retries = 0;
+        for _ in 0..10_000 {
+            health.admit(&key, true, seconds(1)).unwrap();
+            retries += u32::from(health.take_retry(&key, seconds(1)));
+        }
+        assert!((1_000..=1_010).contains(&retries), "{retries}");
+        assert!(
+            health.take_retry(&self::key("fabrikam"), seconds(1)),
+            "counted per connection"
+        );
+    }
+
+    #[test]
+    fn a_connection_with_little_traffic_gets_retries_back() {
+        let (health, key) = (Health::default(), key("contoso"));
+        while health.take_retry(&key, seconds(0)) {}
+        assert!(!health.take_retry(&key, seconds(9)));
+        assert!(health.take_retry(&key, seconds(11)));
+    }
+
+    #[test]
+    fn a_peer_that_is_down_gets_one_probe_per_window() {
+        let (health, key) = (Health::default(), key("contoso"));
+        let mut sent = Vec::new();
+        for second in 0..600 {
+            for _ in 0..20 {
+                if health.admit(&key, true, seconds(second)).is_ok() {
+                    sent.push(second);
+                    health.record(&key, false, seconds(second));
+                }
+            }
+        }
+        assert_eq!(sent.iter().filter(|second| **second == 0).count(), 8);
+        assert_eq!(sent[8..12], [5, 15, 35, 75]);
+        assert!(sent.len() <= 8 + 4 + 10, "{sent:?}");
+        // One answer and everything goes again.
+        health.admit(&key, true, seconds(700)).unwrap();
+        assert!(health.admit(&key, true, seconds(700)).is_err());
+        health.record(&key, true, seconds(700));
+        for _ in 0..100 {
+            health.admit(&key, true, seconds(700)).unwrap();
+        }
+    }
+
+    #[test]
+    fn quiet_connections_are_forgotten() {
+        let health = Health::default();
+        for number in 0..20_000 {
+            health
+                .admit(&key(&format!("t{number}")), true, seconds(number))
+                .unwrap();
+        }
+        assert!(health.lock().len() <= MAX_QUIET + 1);
+    }
+}
