@@ -16,7 +16,7 @@ use crate::execution::{StepKind, StepState};
 use crate::id::{ConfigKey, ConnectionId, SecretName};
 use crate::secret::Secret;
 use crate::tenant::EntityMapping;
-use crate::time::{Timestamp, within};
+use crate::time::{Clock, Timestamp, within};
 
 /// The context of one attempt of one execution. Cheap to clone.
 #[derive(Clone)]
@@ -176,6 +176,11 @@ impl Context {
     /// The wall-clock time. It differs between attempts: read it inside a step if the workflow branches on it.
     pub fn now(&self) -> Timestamp {
         self.0.clock().now()
+    }
+
+    /// The clock underneath, for clients that wait by themselves.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(self.0.clock())
     }
 
     /// Waits. The wait itself is not stored: a resumed execution waits again.

@@ -30,10 +30,12 @@ mod call;
 #[cfg(test)]
 mod client;
 mod control;
+mod direct;
 mod faults;
 mod graph;
 mod halopsa;
 mod identity;
+pub mod integration_suite;
 mod limits;
 mod log;
 mod outcome;
@@ -43,9 +45,11 @@ mod server;
 mod simulators;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod world;
 
 pub use call::Provider;
+pub use direct::DirectTokens;
 pub use faults::{Fault, FaultRule, RetryAfter};
 pub use graph::{GraphGroup, GraphLicense, GraphLimits, GraphSettings, GraphSimulator, GraphUser};
 pub use halopsa::{HALOPSA_INSTANCE, HaloAction, HaloRecord, HaloTicket, HalopsaSettings, HalopsaSimulator};
@@ -59,3 +63,4 @@ pub use seed::{
 };
 pub use server::{SimulatorAddresses, SimulatorServer};
 pub use simulators::{Simulators, SimulatorsBuilder};
+pub use transport::SimulatorTransport;
