@@ -4,10 +4,10 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::faults::FaultRule;
 use super::graph::Directory;
 use super::log::RequestRecord;
 use super::outcome::SimResponse;
+use super::script::FaultRule;
 use super::world::World;
 
 pub(super) fn answer(world: &mut World, call: &Call) -> SimResponse {

@@ -2,7 +2,10 @@ use serde_json::json;
 
 use super::*;
 use crate::testing::client::{Caller, header, request, seconds, world};
-use crate::testing::faults::{Fault, FaultRule, RetryAfter};
+use crate::testing::faults::{Fault, RetryAfter};
+use crate::testing::limits::Rate;
+use crate::testing::script::FaultRule;
+use crate::testing::simulators::Simulators;
 
 fn new_user(name: &str) -> Value {
     json!({
