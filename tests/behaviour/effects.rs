@@ -58,7 +58,7 @@ fn open_ticket(provider: &Provider, first: Answer, probe: bool) -> impl bifrost:
             if !probe {
                 return effect.run(send).await;
             }
-            let look = || async { Ok(Probe::from((provider.count() > 0).then(|| provider.count()))) };
+            let look = |_key| async { Ok(Probe::from((provider.count() > 0).then(|| provider.count()))) };
             effect.with_probe(look).run(send).await
         }
     })

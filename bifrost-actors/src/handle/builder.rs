@@ -29,8 +29,12 @@ pub struct HubBuilder {
     entropy: Arc<dyn Entropy>,
     storage: Storage,
     registry: Registry,
+    integrations: Vec<MakeIntegrations>,
     workflows: Result<WorkflowSet>,
 }
+
+type MakeIntegrations =
+    Box<dyn FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> + Send>;
 
 enum Storage {
     /// Lost when the hub ends.
@@ -57,6 +61,7 @@ impl Default for HubBuilder {
             entropy: Arc::new(SystemEntropy),
             storage: Storage::Memory,
             registry: Registry::default(),
+            integrations: Vec::new(),
             workflows: Ok(WorkflowSet::default()),
         }
     }
@@ -81,6 +86,15 @@ impl HubBuilder {
     /// Adds a provider that tenants can connect to.
     pub fn with_integration(mut self, integration: Arc<dyn Integration>) -> Self {
         self.registry.register(integration);
+        self
+    }
+
+    /// Adds the providers that `make` builds on the hub's clock and randomness when the hub starts.
+    pub fn with_integrations(
+        mut self,
+        make: impl FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> + Send + 'static,
+    ) -> Self {
+        self.integrations.push(Box::new(make));
         self
     }
 
@@ -116,8 +130,13 @@ impl HubBuilder {
     /// # Errors
     /// `AlreadyExists` for two workflows of one name; `StoreLocked`, `StoreCorrupt`, `AcknowledgedDataMissing` as the
     /// store says; `InvalidInput` for a master key file that others may read, or that is not of this store.
-    pub async fn start(self) -> Result<Hub> {
+    pub async fn start(mut self) -> Result<Hub> {
         let workflows = self.workflows?;
+        for make in self.integrations {
+            for integration in make(Arc::clone(&self.clock), Arc::clone(&self.entropy))? {
+                self.registry.register(integration);
+            }
+        }
         let (store, provider) = open(self.storage, &self.entropy).await?;
         let keys = KeyRing::open(Arc::clone(&store), provider, Arc::clone(&self.entropy)).await?;
         let scope = Scope::hub();
