@@ -137,9 +137,18 @@ async fn snapshots_are_taken_by_themselves_and_the_journal_stays_short() {
         assert!(number < 20_000, "no snapshot was taken");
         store.commit(batch(number % 50)).await.unwrap();
     }
-    let copy = open(crash_image(folder.path()).path()).await.unwrap();
-    assert_eq!(copy.health().last_commit, CommitSeq(number));
-    assert!(report(&copy).is_empty(), "{}", report(&copy));
+    drop(store);
+    let store = open(folder.path()).await.unwrap();
+    assert_eq!(store.health().last_commit, CommitSeq(number));
+    assert!(report(&store).is_empty(), "{}", report(&store));
+    let journal = files(folder.path(), "journal")
+        .iter()
+        .map(|path| path.metadata().unwrap().len())
+        .sum::<u64>();
+    assert!(
+        journal < number * 400,
+        "the journal was not shortened: {journal} bytes of {number} commits"
+    );
 }
 
 #[tokio::test]

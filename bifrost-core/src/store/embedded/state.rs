@@ -13,6 +13,7 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -201,8 +202,11 @@ impl State {
     /// Gives the files back; everything after this answers `Closed`.
     pub(super) fn close(&self) {
         let inner = self.inner.write().unwrap_or_else(PoisonError::into_inner).take();
-        // The engine may panic on its way out as well.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(inner)));
+        if let Some(Inner { db, file, .. }) = inner {
+            // The engine may panic on its way out as well.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+            wait_until_released(&file);
+        }
     }
 
     /// The point the state stands at while `register` runs.
@@ -362,6 +366,19 @@ impl Inner {
     }
 }
 
+/// The engine's threads let go of its file some moments after it is dropped; opening it before that would fail, and
+/// the state would be taken for one that cannot be used. If they never let go, exactly that happens, which is safe.
+fn wait_until_released(file: &File) {
+    const PATIENCE: u32 = 1_000;
+    for _ in 0..PATIENCE {
+        if file.try_lock().is_ok() {
+            // The lock goes with the descriptor, which is ours alone.
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
 /// The drafts of the engine's own snapshots keep it from opening (sled#1527); the finished ones beside them do not.
 fn remove_drafts(path: &Path) -> Result<()> {
     let entries = match std::fs::read_dir(path) {
@@ -423,5 +440,105 @@ impl Meta {
             count: u64_at(body, 41),
             sum: u64_at(body, 49),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(key: u8, length: Option<usize>, version: u64) -> Changes {
+        let value = length.map(|length| Versioned {
+            value: Bytes::from(vec![key; length]),
+            version: CommitSeq(version),
+        });
+        Changes::from([(Key::from_stored(vec![key]), value)])
+    }
+
+    fn at(seq: u64) -> Point {
+        Point { seq, hash: [1; 32] }
+    }
+
+    fn open(path: &Path) -> Result<State> {
+        State::open(path, 1024 * 1024, true)
+    }
+
+    fn pieces(state: &State) -> usize {
+        state.with(|inner| Ok(inner.db.len())).unwrap()
+    }
+
+    #[test]
+    fn overwriting_and_deleting_leaves_no_chunks_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(dir.path()).unwrap();
+        for (seq, length) in (1..).zip([Some(20_000), Some(9_000), Some(10), Some(50_000), None]) {
+            state.apply(&change(1, length, seq), at(seq)).unwrap();
+            let chunks = length
+                .filter(|length| *length > MAX_PIECE)
+                .map_or(0, |length| length.div_ceil(MAX_PIECE));
+            assert_eq!(pieces(&state), 1 + chunks + usize::from(length.is_some()));
+        }
+    }
+
+    #[test]
+    fn a_record_that_vanished_or_came_back_is_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(dir.path()).unwrap();
+        for seq in 1..=3 {
+            state.apply(&change(seq as u8, Some(10), seq), at(seq)).unwrap();
+        }
+        state.close();
+        open(dir.path()).unwrap().close();
+        let tamper = |tamper: &dyn Fn(&sled::Db)| {
+            let state = open(dir.path()).unwrap();
+            state
+                .with(|inner| {
+                    tamper(&inner.db);
+                    Ok(())
+                })
+                .unwrap();
+            state.close();
+            let found = State::open(dir.path(), 1024 * 1024, true).map(|state| state.close());
+            assert_eq!(found.unwrap_err().kind(), ErrorKind::StoreCorrupt);
+        };
+        let key = record_key(&[2]);
+        let old = Head::of(&[2], 1, 0, b"older").encode(b"older");
+        let current = Head::of(&[2], 2, 0, &[2; 10]).encode(&[2; 10]);
+        tamper(&|db| drop(db.remove(&key).unwrap()));
+        let repair = |db: &sled::Db| drop(db.insert(&key, current.clone()).unwrap());
+        let unverified = |call: &dyn Fn(&sled::Db)| {
+            let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+            state
+                .with(|inner| {
+                    call(&inner.db);
+                    Ok(())
+                })
+                .unwrap();
+            state.close();
+        };
+        unverified(&repair);
+        tamper(&|db| drop(db.insert(&key, old.clone()).unwrap()));
+        unverified(&repair);
+        tamper(&|db| {
+            db.insert(record_key(&[9]), Head::of(&[9], 1, 0, b"").encode(b""))
+                .unwrap();
+        });
+    }
+
+    #[test]
+    fn a_state_that_was_never_completed_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(dir.path()).unwrap();
+        let mut left = 1_500_u32;
+        let records = || {
+            left = left.checked_sub(1).ok_or_else(|| Error::internal("test", "stop"))?;
+            let key = Key::from_stored(left.to_be_bytes().to_vec());
+            let (value, version) = (Bytes::from_static(b"x"), CommitSeq(1));
+            Ok(Some(ArchiveEntry { key, value, version }))
+        };
+        state.fill(records, at(1)).unwrap_err();
+        state.close();
+        let unverified = State::open(dir.path(), 1024 * 1024, false);
+        assert_eq!(unverified.unwrap_err().kind(), ErrorKind::StoreCorrupt);
     }
 }
