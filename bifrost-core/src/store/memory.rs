@@ -222,3 +222,28 @@ impl Store for MemoryStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SharedStore;
+    use crate::testing::store_suite::{StoreFactory, run_all};
+
+    struct Fresh;
+
+    #[async_trait]
+    impl StoreFactory for Fresh {
+        async fn fresh(&self) -> SharedStore {
+            Arc::new(MemoryStore::new())
+        }
+
+        async fn reopen(&self, _store: SharedStore) -> Option<SharedStore> {
+            None
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn behaves_like_every_store() {
+        run_all(&Fresh).await;
+    }
+}
