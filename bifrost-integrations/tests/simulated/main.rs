@@ -28,7 +28,10 @@ impl World {
         let start = "2026-08-03T08:00:00Z".parse().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(start));
         Self {
-            sims: Simulators::builder().with_seed(7).with_clock(Arc::clone(&clock)).build(),
+            sims: Simulators::builder()
+                .with_seed(7)
+                .with_clock(Arc::clone(&clock))
+                .build(),
             clock,
             entropy: Arc::new(SeededEntropy::new(7)),
         }
@@ -38,7 +41,12 @@ impl World {
         Arc::new(SimulatorTransport::new(self.sims.clone()))
     }
 
-    fn connect(&self, integration: Arc<dyn Integration>, settings: ConnectionSettings, credential: Credential) -> Connection {
+    fn connect(
+        &self,
+        integration: Arc<dyn Integration>,
+        settings: ConnectionSettings,
+        credential: Credential,
+    ) -> Connection {
         let tokens = DirectTokens::new(integration, Arc::clone(&self.clock), settings, credential).unwrap();
         Arc::new(tokens).connection()
     }
@@ -57,11 +65,19 @@ impl World {
     }
 }
 
-fn graph_over(transport: Arc<dyn Transport>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Arc<dyn Integration> {
+fn graph_over(
+    transport: Arc<dyn Transport>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Arc<dyn Integration> {
     Arc::new(GraphIntegration::over(transport, Arc::clone(clock), Arc::clone(entropy)).unwrap())
 }
 
-fn halopsa_over(transport: Arc<dyn Transport>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Arc<dyn Integration> {
+fn halopsa_over(
+    transport: Arc<dyn Transport>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Arc<dyn Integration> {
     Arc::new(HaloPsaIntegration::over(transport, Arc::clone(clock), Arc::clone(entropy)).unwrap())
 }
 

@@ -32,8 +32,12 @@ async fn graph_behaves() {
     for step in [0, 1, 2] {
         graph.users().delete("suite@contoso.com").await.unwrap();
         match step {
-            0 => integration_suite::replaces_a_rejected_token_once(&subject).await.unwrap(),
-            1 => integration_suite::repeats_a_write_that_was_turned_away(&subject).await.unwrap(),
+            0 => integration_suite::replaces_a_rejected_token_once(&subject)
+                .await
+                .unwrap(),
+            1 => integration_suite::repeats_a_write_that_was_turned_away(&subject)
+                .await
+                .unwrap(),
             _ => integration_suite::waits_as_long_as_it_is_told(&subject).await.unwrap(),
         }
     }
