@@ -88,13 +88,23 @@ impl Directory {
         let id = record.id.clone();
         if let Some(known) = self.known(&id) {
             let deleted = known.record.is_none();
-            let message = if deleted { "a tenant of this name was deleted; names are not used twice" } else { "a tenant of this name exists" };
+            let message = if deleted {
+                "a tenant of this name was deleted; names are not used twice"
+            } else {
+                "a tenant of this name exists"
+            };
             return Err(Error::new(ErrorKind::AlreadyExists, "create tenant", message).with("tenant", id));
         }
         if record.kind == TenantKind::Provider && self.provider().is_some() {
-            return Err(Error::new(ErrorKind::AlreadyExists, "create tenant", "there is a provider tenant already").with("tenant", id));
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                "create tenant",
+                "there is a provider tenant already",
+            )
+            .with("tenant", id));
         }
-        self.write(&id, Entry::Tenant(record), None, "tenant.create", by).await?;
+        self.write(&id, Entry::Tenant(record), None, "tenant.create", by)
+            .await?;
         self.get(&id)
     }
 
@@ -110,9 +120,14 @@ impl Directory {
             let known = self.known(id).ok_or_else(|| missing(id))?;
             let mut record = known.record.as_deref().cloned().ok_or_else(|| missing(id))?;
             change(&mut record)?;
-            match self.write(id, Entry::Tenant(record), Some(known.version), action, by).await {
+            match self
+                .write(id, Entry::Tenant(record), Some(known.version), action, by)
+                .await
+            {
                 // Somebody else changed it in between, and what they wrote is known by now: take it as the start.
-                Err(error) if error.kind() == ErrorKind::Conflict && self.known(id).is_some_and(|now| now.version != known.version) => {}
+                Err(error)
+                    if error.kind() == ErrorKind::Conflict
+                        && self.known(id).is_some_and(|now| now.version != known.version) => {}
                 done => {
                     done?;
                     return self.get(id);
@@ -123,7 +138,10 @@ impl Directory {
 
     /// Replaces a tenant by the mark that it was deleted.
     pub(crate) async fn delete(&self, id: &TenantId, by: &Principal) -> Result<()> {
-        let known = self.known(id).filter(|known| known.record.is_some()).ok_or_else(|| missing(id))?;
+        let known = self
+            .known(id)
+            .filter(|known| known.record.is_some())
+            .ok_or_else(|| missing(id))?;
         let entry = Entry::Deleted { id: id.clone() };
         self.write(id, entry, Some(known.version), "tenant.delete", by).await
     }
@@ -159,7 +177,11 @@ impl Directory {
     }
 
     fn known(&self, id: &TenantId) -> Option<Known> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.entries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 }
 

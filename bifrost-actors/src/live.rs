@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bifrost_core::ExecutionId;
 use bifrost_core::event::Event;
 use bifrost_core::execution::Outcome;
-use bifrost_core::ExecutionId;
 use tokio::sync::watch;
 
 /// How an execution left this process.

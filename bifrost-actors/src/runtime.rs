@@ -51,12 +51,18 @@ impl HubRuntime {
 
     /// The tenant if it is awake.
     pub(crate) fn awake(&self, id: &TenantId) -> Option<Arc<TenantShared>> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.tenants
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 
     /// The root actor.
     pub(crate) fn root(&self) -> Result<&ActorRef<HubMessage>> {
-        self.root.get().ok_or_else(|| Error::new(ErrorKind::Closed, "call hub", "the hub has not started"))
+        self.root
+            .get()
+            .ok_or_else(|| Error::new(ErrorKind::Closed, "call hub", "the hub has not started"))
     }
 
     /// Asks an actor and waits for its answer: admission before the mailbox, a deadline on the wait.
@@ -71,13 +77,13 @@ impl HubRuntime {
                 .retry(Retry::Later)
         })?;
         let (sender, receiver) = ractor::concurrency::oneshot();
-        actor
-            .cast(message(RpcReplyPort::from(sender)))
-            .map_err(|_| gone())?;
+        actor.cast(message(RpcReplyPort::from(sender))).map_err(|_| gone())?;
         match within(self.clock.as_ref(), self.config.call_deadline, receiver).await {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(_)) => Err(gone()),
-            None => Err(Error::new(ErrorKind::Timeout, "call hub", "no answer within the call deadline").retry(Retry::Later)),
+            None => Err(
+                Error::new(ErrorKind::Timeout, "call hub", "no answer within the call deadline").retry(Retry::Later),
+            ),
         }
     }
 }
@@ -89,6 +95,8 @@ fn gone() -> Error {
 
 impl fmt::Debug for HubRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubRuntime").field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("HubRuntime")
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
     }
 }

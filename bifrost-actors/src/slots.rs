@@ -72,7 +72,9 @@ impl Slots {
     /// Gives free places to whose turn it is.
     fn hand_out(&self) {
         loop {
-            let Some((tenant, sender)) = self.lock().next() else { return };
+            let Some((tenant, sender)) = self.lock().next() else {
+                return;
+            };
             let slot = Slot {
                 slots: self.clone(),
                 tenant,
@@ -124,7 +126,9 @@ impl Ring {
     fn next(&mut self) -> Option<(TenantId, oneshot::Sender<Slot>)> {
         while self.free > 0 {
             let tenant = self.turns.pop_front()?;
-            let Some(share) = self.tenants.get_mut(&tenant) else { continue };
+            let Some(share) = self.tenants.get_mut(&tenant) else {
+                continue;
+            };
             share.in_ring = false;
             while share.waiting.front().is_some_and(oneshot::Sender::is_closed) {
                 share.waiting.pop_front();

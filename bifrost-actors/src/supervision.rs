@@ -69,7 +69,12 @@ impl RestartBudget {
             return Verdict::Meltdown;
         }
         let factor = 2_u32.saturating_pow((count - 1).min(30));
-        Verdict::Restart(self.policy.initial_delay.saturating_mul(factor).min(self.policy.max_delay))
+        Verdict::Restart(
+            self.policy
+                .initial_delay
+                .saturating_mul(factor)
+                .min(self.policy.max_delay),
+        )
     }
 }
 

@@ -31,13 +31,29 @@ pub(super) struct AtWork<'a> {
 
 impl<'a> AtWork<'a> {
     /// Reads the connection from the store the first time.
-    pub(super) async fn open(myself: &'a ActorRef<ConnectionMessage>, state: &'a mut ConnectionActorState) -> Result<Self> {
-        let ConnectionActorState { tenant, id, published, book, waiting } = state;
+    pub(super) async fn open(
+        myself: &'a ActorRef<ConnectionMessage>,
+        state: &'a mut ConnectionActorState,
+    ) -> Result<Self> {
+        let ConnectionActorState {
+            tenant,
+            id,
+            published,
+            book,
+            waiting,
+        } = state;
         let (loaded, fresh) = match book.take() {
             Some(book) => (book, false),
             None => (load(tenant, id).await?, true),
         };
-        let mut work = Self { myself, tenant, id, published, waiting, book: book.insert(loaded) };
+        let mut work = Self {
+            myself,
+            tenant,
+            id,
+            published,
+            waiting,
+            book: book.insert(loaded),
+        };
         if fresh {
             work.show_tokens();
             work.show_status();
@@ -70,7 +86,9 @@ impl<'a> AtWork<'a> {
     /// Renews a token ahead of its expiry, unless that was done or would not help now.
     pub(super) async fn renew(&mut self, key: TokenKey) {
         let current = self.book.tokens.get(&key).map(|token| token.generation);
-        if self.save_unsaved().await.is_ok() && matches!(self.book.decide(&key, current, self.now()), Decision::Exchange) {
+        if self.save_unsaved().await.is_ok()
+            && matches!(self.book.decide(&key, current, self.now()), Decision::Exchange)
+        {
             self.enqueue(key).await;
         }
     }
@@ -82,7 +100,12 @@ impl<'a> AtWork<'a> {
         end: Result<Result<TokenSet, ExchangeFailure>>,
     ) {
         self.waiting.exchange = None;
-        match end.unwrap_or_else(|error| Err(ExchangeFailure { cause: Cause::ProviderDown, error })) {
+        match end.unwrap_or_else(|error| {
+            Err(ExchangeFailure {
+                cause: Cause::ProviderDown,
+                error,
+            })
+        }) {
             Ok(set) => self.succeeded(key, set).await,
             Err(failure) if failure.cause.passes_by_itself() => {
                 // Without an answer nobody knows whether the refresh token was rotated.
@@ -177,7 +200,9 @@ impl<'a> AtWork<'a> {
 
     /// Stores an answer that came; only then is it shown.
     async fn save_unsaved(&mut self) -> Result<()> {
-        let Some((key, set, at)) = self.book.unsaved.clone() else { return Ok(()) };
+        let Some((key, set, at)) = self.book.unsaved.clone() else {
+            return Ok(());
+        };
         let (token, refresh) = self.book.accept(&key, &set, at);
         let mut batch = Batch::new();
         let store = &self.tenant.store;
@@ -211,7 +236,12 @@ impl<'a> AtWork<'a> {
         self.book.happen(ConnectionEvent::ExchangeDeferred);
         self.fail_all(&clone(error).retry(Retry::After(delay)));
         if self.book.tokens.contains_key(key) {
-            let again = after(&self.tenant.hub.clock, delay, self.myself, ConnectionMessage::RenewalDue(key.clone()));
+            let again = after(
+                &self.tenant.hub.clock,
+                delay,
+                self.myself,
+                ConnectionMessage::RenewalDue(key.clone()),
+            );
             self.waiting.renewals.insert(key.clone(), again);
         }
     }
@@ -234,10 +264,18 @@ impl<'a> AtWork<'a> {
             }
         }
         let cause = self.book.cause(failure.cause);
-        let refusal = Refusal { cause, message: failure.error.to_string(), at: self.now() };
+        let refusal = Refusal {
+            cause,
+            message: failure.error.to_string(),
+            at: self.now(),
+        };
         self.book.happen(ConnectionEvent::ExchangeRefused);
         let error = state::refused(&refusal);
-        let refresh = RefreshRecord { intent: None, refused: Some(refusal), ..self.book.refresh.clone() };
+        let refresh = RefreshRecord {
+            intent: None,
+            refused: Some(refusal),
+            ..self.book.refresh.clone()
+        };
         if let Err(error) = self.store_refusal(refresh, cause).await {
             tracing::error!(tenant = %self.tenant.id, connection = %self.id, %error, "a refusal could not be stored");
         }
@@ -296,7 +334,11 @@ impl<'a> AtWork<'a> {
 
     fn show_tokens(&self) {
         let live = if self.book.record.enabled {
-            self.book.tokens.iter().map(|(key, record)| (key.clone(), record.to_token())).collect()
+            self.book
+                .tokens
+                .iter()
+                .map(|(key, record)| (key.clone(), record.to_token()))
+                .collect()
         } else {
             HashMap::new()
         };
@@ -312,13 +354,20 @@ impl<'a> AtWork<'a> {
 
     fn plan_renewal(&mut self, key: &TokenKey) {
         let now = self.now();
-        let Some(token) = self.book.tokens.get(key).map(records::TokenRecord::to_token) else { return };
+        let Some(token) = self.book.tokens.get(key).map(records::TokenRecord::to_token) else {
+            return;
+        };
         // One that has expired is renewed when somebody wants it.
         if !self.book.record.enabled || token.expires_at() <= now {
             return;
         }
         let wait = token.refresh_at(self.tenant.hub.entropy.fraction()).since(now);
-        let due = after(&self.tenant.hub.clock, wait, self.myself, ConnectionMessage::RenewalDue(key.clone()));
+        let due = after(
+            &self.tenant.hub.clock,
+            wait,
+            self.myself,
+            ConnectionMessage::RenewalDue(key.clone()),
+        );
         self.waiting.renewals.insert(key.clone(), due);
     }
 
@@ -341,7 +390,11 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
         // An intent without a result: the process died between sending and storing.
         rotation_in_doubt: loaded.refresh.intent.is_some(),
         refresh: loaded.refresh,
-        tokens: loaded.tokens.into_iter().map(|token| (token.key.clone(), token)).collect(),
+        tokens: loaded
+            .tokens
+            .into_iter()
+            .map(|token| (token.key.clone(), token))
+            .collect(),
         reread: false,
         failures: 0,
         deferred: None,
@@ -350,8 +403,12 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
 }
 
 fn deadline_passed() -> Error {
-    Error::new(ErrorKind::Timeout, "exchange token", "the provider did not answer within the exchange deadline")
-        .retry(Retry::Later)
+    Error::new(
+        ErrorKind::Timeout,
+        "exchange token",
+        "the provider did not answer within the exchange deadline",
+    )
+    .retry(Retry::Later)
 }
 
 /// Each of those who wait gets the failure.

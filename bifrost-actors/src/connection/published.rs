@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use bifrost_core::Timestamp;
 use bifrost_core::connection::ConnectionStatus;
 use bifrost_core::credential::{Freshness, Token, TokenKey};
-use bifrost_core::Timestamp;
 
 /// The published state of one connection. It outlives the actor.
 #[derive(Debug, Default)]

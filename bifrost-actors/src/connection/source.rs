@@ -44,7 +44,11 @@ impl ConnectionTokens {
     }
 
     async fn acquire_once(&self, key: &TokenKey, rejected: Option<u64>) -> Result<Token> {
-        let ask = |reply: RpcReplyPort<Result<Token>>| ConnectionMessage::Acquire { key: key.clone(), rejected, reply };
+        let ask = |reply: RpcReplyPort<Result<Token>>| ConnectionMessage::Acquire {
+            key: key.clone(),
+            rejected,
+            reply,
+        };
         self.tenant.ask_connection(&self.id, ask).await
     }
 

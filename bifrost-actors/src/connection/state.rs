@@ -10,7 +10,7 @@ use bifrost_core::error::ErrorReport;
 use bifrost_core::{Error, ErrorKind, Integration, Result, Retry, Secret, Timestamp};
 use ractor::RpcReplyPort;
 
-use super::records::{Refusal, RefreshRecord, TokenRecord, fingerprint};
+use super::records::{RefreshRecord, Refusal, TokenRecord, fingerprint};
 use crate::task::Task;
 
 /// The delay after the first exchange that failed in a way that passes; it doubles with each further one.
@@ -72,7 +72,12 @@ impl Book {
                 return Decision::Live(token);
             }
         }
-        if let Some(refusal) = self.refresh.refused.as_ref().filter(|refusal| still_believed(refusal, now)) {
+        if let Some(refusal) = self
+            .refresh
+            .refused
+            .as_ref()
+            .filter(|refusal| still_believed(refusal, now))
+        {
             return Decision::Refuse(refused(refusal));
         }
         match &self.deferred {
@@ -84,9 +89,12 @@ impl Book {
     /// The refresh token to spend, where the credential uses one.
     pub(crate) fn refresh_token(&self) -> Option<Secret> {
         match self.credential.as_ref() {
-            Credential::RefreshToken { refresh_token, .. } => {
-                Some(self.refresh.refresh_token.clone().unwrap_or_else(|| refresh_token.clone()))
-            }
+            Credential::RefreshToken { refresh_token, .. } => Some(
+                self.refresh
+                    .refresh_token
+                    .clone()
+                    .unwrap_or_else(|| refresh_token.clone()),
+            ),
             _ => None,
         }
     }
@@ -101,7 +109,9 @@ impl Book {
 
     /// Takes a new token set in: the records to store.
     pub(crate) fn accept(&self, key: &TokenKey, set: &TokenSet, now: Timestamp) -> (TokenRecord, RefreshRecord) {
-        let lifetime = set.expires_in.unwrap_or(bifrost_core::credential::DEFAULT_TOKEN_LIFETIME);
+        let lifetime = set
+            .expires_in
+            .unwrap_or(bifrost_core::credential::DEFAULT_TOKEN_LIFETIME);
         let token = TokenRecord {
             key: key.clone(),
             access: set.access.clone(),
@@ -129,7 +139,11 @@ impl Book {
 
     /// The cause to report: a revoked grant right after an answer that never came means that the rotation is lost.
     pub(crate) fn cause(&self, cause: Cause) -> Cause {
-        if cause == Cause::Revoked && self.rotation_in_doubt { Cause::RotationLost } else { cause }
+        if cause == Cause::Revoked && self.rotation_in_doubt {
+            Cause::RotationLost
+        } else {
+            cause
+        }
     }
 
     /// Notes a failure that passes by itself: when to try again.
@@ -144,14 +158,18 @@ impl Book {
     pub(crate) fn status(&self) -> ConnectionStatus {
         let refused = self.refresh.refused.as_ref();
         let deferred = self.deferred.as_ref();
-        let cause = refused.map(|refusal| refusal.cause).or(deferred.map(|_| Cause::ProviderDown));
+        let cause = refused
+            .map(|refusal| refusal.cause)
+            .or(deferred.map(|_| Cause::ProviderDown));
         let renewal = self.tokens.values().map(|token| token.to_token().refresh_at(0.0)).min();
         ConnectionStatus {
             id: self.record.id.clone(),
             provider: self.record.settings.provider.clone(),
             state: self.machine,
             cause,
-            last_error: refused.map(|r| r.message.clone()).or_else(|| deferred.map(|(_, report)| report.to_string())),
+            last_error: refused
+                .map(|r| r.message.clone())
+                .or_else(|| deferred.map(|(_, report)| report.to_string())),
             next_action: cause.map(|cause| cause.next_action().to_owned()),
             last_success: self.refresh.last_success,
             next_refresh: deferred.map(|(at, _)| *at).or(renewal),
@@ -175,7 +193,10 @@ fn still_believed(refusal: &Refusal, now: Timestamp) -> bool {
 /// The delay after failure number `failures`.
 pub(crate) fn retry_delay(failures: u32, asked: Option<Duration>, jitter: f64) -> Duration {
     let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(30));
-    let own = FIRST_RETRY.saturating_mul(factor).min(LAST_RETRY).mul_f64(1.0 - 0.5 * jitter.clamp(0.0, 1.0));
+    let own = FIRST_RETRY
+        .saturating_mul(factor)
+        .min(LAST_RETRY)
+        .mul_f64(1.0 - 0.5 * jitter.clamp(0.0, 1.0));
     asked.map_or(own, |asked| own.max(asked))
 }
 
@@ -199,11 +220,18 @@ mod tests {
 
     #[test]
     fn a_lost_grant_is_believed_for_good_and_a_missing_consent_for_a_while() {
-        let refusal = |cause| Refusal { cause, message: String::new(), at: Timestamp::from_millis(0) };
+        let refusal = |cause| Refusal {
+            cause,
+            message: String::new(),
+            at: Timestamp::from_millis(0),
+        };
         let later = Timestamp::from_millis(10 * 60 * 1000);
         assert!(still_believed(&refusal(Cause::Revoked), later));
         assert!(!still_believed(&refusal(Cause::ConsentMissing), later));
-        assert!(still_believed(&refusal(Cause::ConsentMissing), Timestamp::from_millis(1000)));
+        assert!(still_believed(
+            &refusal(Cause::ConsentMissing),
+            Timestamp::from_millis(1000)
+        ));
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bifrost_core::workflow::{Context, Workflow};
-use bifrost_core::{Error, ErrorKind, Result};
+use bifrost_core::{ErrorKind, Result};
 use futures_util::future::poll_fn;
 use ractor::ActorRef;
 use serde_json::Value;
@@ -39,7 +39,10 @@ impl Attempt {
         actor: &ActorRef<ExecutionMessage>,
     ) -> Self {
         let run = run(workflow, context, params, Arc::clone(journal));
-        let task = report(actor, run, move |end| ExecutionMessage::AttemptEnded { attempt: number, end });
+        let task = report(actor, run, move |end| ExecutionMessage::AttemptEnded {
+            attempt: number,
+            end,
+        });
         Self {
             number,
             journal: Arc::clone(journal),
@@ -70,9 +73,4 @@ async fn run(workflow: Arc<dyn Workflow>, context: Context, params: Value, journ
     })
     .await;
     AttemptEnd { result }
-}
-
-/// The error of an attempt that ended because the execution as a whole has to.
-pub(crate) fn ended_by(kind: ErrorKind, message: &str) -> Error {
-    Error::new(kind, "run workflow", message)
 }

@@ -2,9 +2,9 @@
 
 use bifrost_core::event::Event;
 use bifrost_core::execution::{ExecutionRecord, StepRecord};
-use bifrost_core::store::{Batch, Scan};
 use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
+use bifrost_core::store::{Batch, Scan};
 use bifrost_core::{Error, ErrorKind, ExecutionId, Result};
 use serde::de::DeserializeOwned;
 
@@ -16,9 +16,11 @@ pub(crate) async fn record(store: &TenantStore, id: ExecutionId) -> Result<Execu
     let key = store.key(Kind::Execution, &[id.as_bytes()])?;
     match store.get::<ExecutionRecord>(&key).await? {
         Some(found) => Ok(found.value),
-        None => Err(Error::new(ErrorKind::NotFound, "find execution", "no execution of this id")
-            .with("tenant", store.scope())
-            .with("execution", id)),
+        None => Err(
+            Error::new(ErrorKind::NotFound, "find execution", "no execution of this id")
+                .with("tenant", store.scope())
+                .with("execution", id),
+        ),
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::error::ErrorReport;
 use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Outcome, Resolution, StepState};
+use bifrost_core::store::Precondition;
 use bifrost_core::store::key::Kind;
-use bifrost_core::store::{Batch, Precondition};
 use bifrost_core::workflow::host::RunInfo;
 use bifrost_core::workflow::{Context, Deadlines};
 use bifrost_core::{Error, ErrorKind, Principal, Result};
@@ -80,7 +80,8 @@ impl Running<'_> {
             ExecutionState::Running => {
                 // The attempt died with its process: it counts, and its journal is replayed.
                 let reason = Some("its process died; taken up again".to_owned());
-                self.commit(|record| record.become_state(ExecutionState::Pending), reason, None).await?;
+                self.commit(|record| record.become_state(ExecutionState::Pending), reason, None)
+                    .await?;
             }
             _ => {}
         }
@@ -98,8 +99,10 @@ impl Running<'_> {
     /// Starts the clocks that run while it waits, and gets in line now or when its retry is due.
     fn wait_for_start(&mut self) {
         let now = self.state.tenant.hub.clock.now();
-        let (run_deadline, queue_deadline, retry_at) =
-            self.state.journal.with_record(|record| (record.run_deadline, record.queue_deadline, record.retry_at));
+        let (run_deadline, queue_deadline, retry_at) = self
+            .state
+            .journal
+            .with_record(|record| (record.run_deadline, record.queue_deadline, record.retry_at));
         match run_deadline {
             Some(deadline) => {
                 self.state.timers.run = Some(self.after(deadline.since(now), ExecutionMessage::RunDeadline));
@@ -132,7 +135,10 @@ impl Running<'_> {
 
     /// Begins an attempt in the slot that was granted.
     pub(super) fn start_attempt(&mut self, slot: Slot) -> Result<()> {
-        let pending = self.state.journal.with_record(|record| record.state == ExecutionState::Pending);
+        let pending = self
+            .state
+            .journal
+            .with_record(|record| record.state == ExecutionState::Pending);
         let Some(workflow) = self.state.workflow.clone().filter(|_| pending && !self.state.draining) else {
             return Ok(());
         };
@@ -174,7 +180,12 @@ impl Running<'_> {
     }
 
     pub(super) async fn attempt_ended(&mut self, attempt: u32, end: Result<AttemptEnd, Error>) -> Result<()> {
-        if self.state.attempt.as_ref().is_none_or(|running| running.number() != attempt) {
+        if self
+            .state
+            .attempt
+            .as_ref()
+            .is_none_or(|running| running.number() != attempt)
+        {
             return Ok(());
         }
         let unfinished_replay = self.state.journal.unfinished_replay();
@@ -193,7 +204,11 @@ impl Running<'_> {
             attention,
             unfinished_replay,
             problems,
-            policy: self.state.workflow.as_ref().map_or(&never, |workflow| workflow.spec().retry()),
+            policy: self
+                .state
+                .workflow
+                .as_ref()
+                .map_or(&never, |workflow| workflow.spec().retry()),
             jitter: self.state.tenant.hub.entropy.fraction(),
             now: self.state.tenant.hub.clock.now(),
         });
@@ -219,18 +234,26 @@ impl Running<'_> {
 
     pub(super) async fn queue_deadline(&mut self) -> Result<()> {
         let (waiting, accepted_at, deadline) = self.state.journal.with_record(|record| {
-            (record.state == ExecutionState::Pending, record.accepted_at, record.queue_deadline)
+            (
+                record.state == ExecutionState::Pending,
+                record.accepted_at,
+                record.queue_deadline,
+            )
         });
         if !waiting || self.state.attempt.is_some() {
             return Ok(());
         }
-        self.end(state::timed_out("queue", deadline.since(accepted_at), Vec::new())).await
+        self.end(state::timed_out("queue", deadline.since(accepted_at), Vec::new()))
+            .await
     }
 
     /// The workflow has run too long: the attempt is closed whether its code cooperates or not.
     pub(super) async fn run_deadline(&mut self) -> Result<()> {
         let (state, limit) = self.state.journal.with_record(|record| {
-            let limit = record.run_deadline.zip(record.started_at).map(|(end, start)| end.since(start));
+            let limit = record
+                .run_deadline
+                .zip(record.started_at)
+                .map(|(end, start)| end.since(start));
             (record.state, limit.unwrap_or_default())
         });
         match state {
@@ -293,7 +316,10 @@ impl Running<'_> {
 
     /// Carries out what a person decided.
     pub(super) async fn resolve(&mut self, principal: Principal, resolution: Resolution) -> Result<()> {
-        let (state, attention) = self.state.journal.with_record(|record| (record.state, record.attention.clone()));
+        let (state, attention) = self
+            .state
+            .journal
+            .with_record(|record| (record.state, record.attention.clone()));
         let Some(attention) = attention.filter(|_| state == ExecutionState::NeedsAttention) else {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -302,9 +328,15 @@ impl Running<'_> {
             )
             .with("execution", self.state.live.id()));
         };
-        let audit = self.audit(principal, "execution.resolve", AuditOutcome::Allowed).with("decision", decision(&resolution));
+        let audit = self
+            .audit(principal, "execution.resolve", AuditOutcome::Allowed)
+            .with("decision", decision(&resolution));
         if resolution == Resolution::Abort {
-            let error = Error::new(ErrorKind::NeedsAttention, "resolve attention", "a person decided to give up");
+            let error = Error::new(
+                ErrorKind::NeedsAttention,
+                "resolve attention",
+                "a person decided to give up",
+            );
             let outcome = state::failed(error, self.doubts());
             return self.finish(outcome, None, Some(audit)).await;
         }
@@ -323,13 +355,20 @@ impl Running<'_> {
 
     fn apply(&mut self, attention: &Attention, resolution: Resolution) -> Result<()> {
         match (attention, resolution) {
-            (Attention::UnknownEffect { ordinal, .. }, Resolution::Done { result }) => {
-                self.state.journal.decide_effect(*ordinal, StepState::Confirmed { result })
-            }
+            (Attention::UnknownEffect { ordinal, .. }, Resolution::Done { result }) => self
+                .state
+                .journal
+                .decide_effect(*ordinal, StepState::Confirmed { result }),
             (Attention::UnknownEffect { ordinal, .. }, Resolution::NotDone) => {
-                let error = Error::new(ErrorKind::Cancelled, "resolve attention", "a person found it was not applied");
+                let error = Error::new(
+                    ErrorKind::Cancelled,
+                    "resolve attention",
+                    "a person found it was not applied",
+                );
                 let error = error.to_report();
-                self.state.journal.decide_effect(*ordinal, StepState::NotApplied { error })
+                self.state
+                    .journal
+                    .decide_effect(*ordinal, StepState::NotApplied { error })
             }
             (Attention::UnknownEffect { name, .. }, _) => Err(Error::invalid(
                 "resolve attention",
@@ -376,9 +415,13 @@ impl Running<'_> {
     }
 
     async fn put_back(&mut self, reason: Option<String>) -> Result<()> {
-        let running = self.state.journal.with_record(|record| record.state == ExecutionState::Running);
+        let running = self
+            .state
+            .journal
+            .with_record(|record| record.state == ExecutionState::Running);
         if running {
-            self.commit(|record| record.become_state(ExecutionState::Pending), reason, None).await?;
+            self.commit(|record| record.become_state(ExecutionState::Pending), reason, None)
+                .await?;
         }
         self.leave();
         Ok(())
@@ -399,9 +442,18 @@ impl Running<'_> {
         self.stop_attempt();
         let tenant = Arc::clone(&self.state.tenant);
         let now = tenant.hub.clock.now();
-        let good = matches!(outcome.state, ExecutionState::Succeeded | ExecutionState::CompletedWithErrors);
-        let audited = if good { AuditOutcome::Succeeded } else { AuditOutcome::Failed };
-        let audit = self.audit(Principal::System, "execution.finish", audited).with("state", outcome.state);
+        let good = matches!(
+            outcome.state,
+            ExecutionState::Succeeded | ExecutionState::CompletedWithErrors
+        );
+        let audited = if good {
+            AuditOutcome::Succeeded
+        } else {
+            AuditOutcome::Failed
+        };
+        let audit = self
+            .audit(Principal::System, "execution.finish", audited)
+            .with("state", outcome.state);
         let stored = outcome.clone();
         let durable = self.state.journal.commit_record(
             move |record| {
@@ -434,10 +486,13 @@ impl Running<'_> {
         audit: Option<AuditRecord>,
     ) -> Result<()> {
         let tenant = Arc::clone(&self.state.tenant);
-        let durable = self.state.journal.commit_record(change, reason, |_, batch| match &audit {
-            Some(audit) => tenant.audit_log.append(batch, audit),
-            None => Ok(()),
-        })?;
+        let durable = self
+            .state
+            .journal
+            .commit_record(change, reason, |_, batch| match &audit {
+                Some(audit) => tenant.audit_log.append(batch, audit),
+                None => Ok(()),
+            })?;
         self.state.journal.settle(durable).await.map(drop)
     }
 
@@ -469,7 +524,9 @@ impl Running<'_> {
     }
 
     fn doubts(&self) -> Vec<ErrorReport> {
-        state::doubt(&self.state.journal.effects_in_doubt()).into_iter().collect()
+        state::doubt(&self.state.journal.effects_in_doubt())
+            .into_iter()
+            .collect()
     }
 }
 

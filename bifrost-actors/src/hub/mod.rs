@@ -42,7 +42,11 @@ impl Actor for HubActor {
     type State = HubActorState;
     type Arguments = Arc<HubRuntime>;
 
-    async fn pre_start(&self, _myself: ActorRef<HubMessage>, hub: Arc<HubRuntime>) -> Result<HubActorState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<HubMessage>,
+        hub: Arc<HubRuntime>,
+    ) -> Result<HubActorState, ActorProcessingErr> {
         Ok(HubActorState {
             hub,
             tenants: HashMap::new(),
@@ -83,7 +87,9 @@ impl Actor for HubActor {
     ) -> Handled {
         let (cell, cause) = match event {
             SupervisionEvent::ActorFailed(cell, error) => (cell, error.to_string()),
-            SupervisionEvent::ActorTerminated(cell, _, reason) => (cell, reason.unwrap_or_else(|| "it stopped".to_owned())),
+            SupervisionEvent::ActorTerminated(cell, _, reason) => {
+                (cell, reason.unwrap_or_else(|| "it stopped".to_owned()))
+            }
             _ => return Ok(()),
         };
         // One that was retired is off the books already: whoever is still on them ended against our will.
@@ -94,12 +100,20 @@ impl Actor for HubActor {
     }
 }
 
-async fn wake(myself: &ActorRef<HubMessage>, state: &mut HubActorState, shared: Arc<TenantShared>) -> Result<Arc<TenantShared>> {
+async fn wake(
+    myself: &ActorRef<HubMessage>,
+    state: &mut HubActorState,
+    shared: Arc<TenantShared>,
+) -> Result<Arc<TenantShared>> {
     if let Some(awake) = state.tenants.get(&shared.id) {
         return Ok(Arc::clone(&awake.shared));
     }
     if state.draining {
-        return Err(Error::new(bifrost_core::ErrorKind::Closed, "wake tenant", "the hub is shutting down"));
+        return Err(Error::new(
+            bifrost_core::ErrorKind::Closed,
+            "wake tenant",
+            "the hub is shutting down",
+        ));
     }
     start(myself, state, Arc::clone(&shared)).await?;
     Ok(shared)
@@ -136,7 +150,10 @@ fn tenant_failed(myself: &ActorRef<HubMessage>, state: &mut HubActorState, id: &
         awake.shared.actor.store(None);
     }
     let policy = state.hub.config.tenant_restarts;
-    let budget = state.restarts.entry(id.clone()).or_insert_with(|| RestartBudget::new(policy));
+    let budget = state
+        .restarts
+        .entry(id.clone())
+        .or_insert_with(|| RestartBudget::new(policy));
     match budget.record(state.hub.clock.monotonic()) {
         Verdict::Restart(delay) => {
             let timer = after(&state.hub.clock, delay, myself, HubMessage::Restart(id.clone()));
@@ -148,7 +165,9 @@ fn tenant_failed(myself: &ActorRef<HubMessage>, state: &mut HubActorState, id: &
 }
 
 async fn restart(myself: &ActorRef<HubMessage>, state: &mut HubActorState, id: &TenantId) -> Handled {
-    let Some(awake) = state.tenants.remove(id) else { return Ok(()) };
+    let Some(awake) = state.tenants.remove(id) else {
+        return Ok(());
+    };
     let shared = awake.shared;
     start(myself, state, Arc::clone(&shared)).await?;
     let ids: Vec<_> = shared.lock_executions().keys().copied().collect();
@@ -173,7 +192,11 @@ fn meltdown(state: &mut HubActorState, id: &TenantId, cause: String) {
             record.status = TenantStatus::Suspended { cause: cause.clone() };
             Ok(())
         };
-        if let Err(error) = hub.directory.change(&id, "tenant.suspend", &Principal::System, suspend).await {
+        if let Err(error) = hub
+            .directory
+            .change(&id, "tenant.suspend", &Principal::System, suspend)
+            .await
+        {
             tracing::error!(tenant = %id, %error, "the suspension could not be stored");
         }
     }));

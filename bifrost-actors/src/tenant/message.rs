@@ -29,7 +29,7 @@ pub(crate) enum TenantMessage {
         /// Which.
         id: ExecutionId,
         /// What is stored of it.
-        stored: Result<Option<Stored>>,
+        stored: Result<Option<Box<Stored>>>,
     },
     /// The actor of a connection, started if need be.
     Connection {

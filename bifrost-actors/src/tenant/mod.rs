@@ -62,7 +62,12 @@ impl Actor for TenantActor {
         Ok(state)
     }
 
-    async fn handle(&self, myself: ActorRef<TenantMessage>, message: TenantMessage, state: &mut TenantActorState) -> Handled {
+    async fn handle(
+        &self,
+        myself: ActorRef<TenantMessage>,
+        message: TenantMessage,
+        state: &mut TenantActorState,
+    ) -> Handled {
         match message {
             TenantMessage::Start { record, live, reply } => start(&myself, state, *record, live, reply).await,
             TenantMessage::Recover(id) => recover(&myself, state, id),
@@ -116,7 +121,10 @@ async fn start(
     live: Arc<Live>,
     reply: RpcReplyPort<Result<()>>,
 ) {
-    let admitted = state.shared.record().and_then(|tenant| admit(&tenant, state.in_flight(), state.draining));
+    let admitted = state
+        .shared
+        .record()
+        .and_then(|tenant| admit(&tenant, state.in_flight(), state.draining));
     let started = match admitted {
         Ok(()) => spawn_execution(myself, state, Stored::new(record), live).await,
         Err(error) => Err(error),
@@ -139,13 +147,20 @@ async fn spawn_execution(
     live: Arc<Live>,
 ) -> Result<ActorRef<ExecutionMessage>> {
     let id = stored.record.id;
-    let args = ExecutionArgs { tenant: Arc::clone(&state.shared), live: Arc::clone(&live), stored };
+    let args = ExecutionArgs {
+        tenant: Arc::clone(&state.shared),
+        live: Arc::clone(&live),
+        stored,
+    };
     let (actor, _) = ExecutionActor::spawn_linked(None, ExecutionActor, args, myself.get_cell())
         .await
         .map_err(|error| Error::internal("start execution", error.to_string()))?;
     state.children.insert(actor.get_id(), Child::Execution(id));
     state.executions.insert(id, actor.clone());
-    let entry = LiveExecution { live, actor: Some(actor.clone()) };
+    let entry = LiveExecution {
+        live,
+        actor: Some(actor.clone()),
+    };
     state.shared.lock_executions().insert(id, entry);
     Ok(actor)
 }
@@ -155,11 +170,13 @@ fn recover(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, id: E
     if state.draining || state.executions.contains_key(&id) || state.recovering.contains_key(&id) {
         return;
     }
-    let entry = || LiveExecution { live: Live::new(id), actor: None };
-    state.shared.lock_executions().entry(id).or_insert_with(entry);
+    state.shared.show(id);
     let shared = Arc::clone(&state.shared);
     let claim = async move { load::claim(&shared, id).await };
-    let task = report(myself, claim, move |claimed| TenantMessage::Claimed { id, stored: claimed.and_then(|stored| stored) });
+    let task = report(myself, claim, move |claimed| TenantMessage::Claimed {
+        id,
+        stored: claimed.and_then(|stored| Ok(stored?.map(Box::new))),
+    });
     state.recovering.insert(id, task);
 }
 
@@ -168,13 +185,15 @@ async fn claimed(
     myself: &ActorRef<TenantMessage>,
     state: &mut TenantActorState,
     id: ExecutionId,
-    stored: Result<Option<Stored>>,
+    stored: Result<Option<Box<Stored>>>,
 ) -> Handled {
     state.recovering.remove(&id);
     match stored {
         Ok(Some(stored)) if !state.draining => {
             let live = state.shared.live(id).map_or_else(|| Live::new(id), |known| known.live);
-            spawn_execution(myself, state, stored, live).await?.cast(ExecutionMessage::Resume)?;
+            spawn_execution(myself, state, *stored, live)
+                .await?
+                .cast(ExecutionMessage::Resume)?;
         }
         Ok(_) => ended(state, id),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -199,7 +218,10 @@ async fn connection(
     if let Some(actor) = state.connections.get(id) {
         return Ok(actor.clone());
     }
-    let args = ConnectionArgs { tenant: Arc::clone(&state.shared), id: id.clone() };
+    let args = ConnectionArgs {
+        tenant: Arc::clone(&state.shared),
+        id: id.clone(),
+    };
     let (actor, _) = ConnectionActor::spawn_linked(None, ConnectionActor, args, myself.get_cell())
         .await
         .map_err(|error| Error::internal("start connection", error.to_string()))?;
@@ -216,7 +238,12 @@ fn ended(state: &TenantActorState, id: ExecutionId) {
     }
 }
 
-fn child_failed(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child: Child, error: &ActorProcessingErr) {
+fn child_failed(
+    myself: &ActorRef<TenantMessage>,
+    state: &mut TenantActorState,
+    child: Child,
+    error: &ActorProcessingErr,
+) {
     let kind = error.downcast_ref::<Error>().map(Error::kind);
     match (kind, &child) {
         // The store takes nothing until it is opened again: what is stored goes on then.
@@ -226,7 +253,10 @@ fn child_failed(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, 
             }
         }
         // The disk is full: no fault of the tenant. Try again until there is room.
-        (Some(ErrorKind::StoreFull), _) => restart(myself, state, child, state.shared.hub.config.child_restarts.max_delay),
+        (Some(ErrorKind::StoreFull), _) => {
+            let wait = state.shared.hub.config.child_restarts.max_delay;
+            restart(myself, state, child, wait);
+        }
         _ => failed(myself, state, child, &error.to_string()),
     }
 }
@@ -237,7 +267,10 @@ fn failed(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child:
     match state.restarts.record(state.shared.hub.clock.monotonic()) {
         Verdict::Restart(delay) => restart(myself, state, child, delay),
         Verdict::Meltdown => {
-            let message = HubMessage::Meltdown { tenant: state.shared.id.clone(), cause: cause.to_owned() };
+            let message = HubMessage::Meltdown {
+                tenant: state.shared.id.clone(),
+                cause: cause.to_owned(),
+            };
             // Without a hub there is nothing left to suspend.
             let _ = state.shared.hub.root().map(|root| root.cast(message));
         }

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use bifrost_core::audit::{AuditLog, AuditRecord};
+use bifrost_core::store::Batch;
 use bifrost_core::store::key::{Kind, Scope};
 use bifrost_core::store::records::TenantStore;
-use bifrost_core::store::Batch;
 use bifrost_core::{Connection, ConnectionId, Error, ErrorKind, ExecutionId, Result, TenantId, TenantRecord};
 use ractor::ActorRef;
 
@@ -86,7 +86,13 @@ impl TenantShared {
     /// A journal for `stored`, with the tenant's limits.
     pub(crate) fn journal(&self, stored: Stored, live: &Arc<Live>) -> Arc<Journal> {
         let quota = self.record().map(|record| record.quota.clone()).unwrap_or_default();
-        Journal::new(stored, self.store.clone(), Arc::clone(live), Arc::clone(&self.hub.clock), quota)
+        Journal::new(
+            stored,
+            self.store.clone(),
+            Arc::clone(live),
+            Arc::clone(&self.hub.clock),
+            quota,
+        )
     }
 
     /// Makes an audit record durable by itself.
@@ -105,29 +111,54 @@ impl TenantShared {
     }
 
     /// A connection to call through.
-    pub(crate) async fn connection(self: &Arc<Self>, id: &ConnectionId, execution: Option<ExecutionId>) -> Result<Connection> {
+    pub(crate) async fn connection(
+        self: &Arc<Self>,
+        id: &ConnectionId,
+        execution: Option<ExecutionId>,
+    ) -> Result<Connection> {
         let stored = self.stored_connection(id).await?;
         let integration = self.hub.registry.get(&stored.record.settings.provider)?;
         let settings = Arc::new(stored.record.settings);
         let tokens = Arc::new(ConnectionTokens::new(Arc::clone(self), id.clone(), &settings.provider));
-        Ok(Connection::new(self.id.clone(), id.clone(), execution, settings, tokens, integration))
+        Ok(Connection::new(
+            self.id.clone(),
+            id.clone(),
+            execution,
+            settings,
+            tokens,
+            integration,
+        ))
     }
 
     /// A connection's settings as they are stored.
     pub(crate) async fn stored_connection(&self, id: &ConnectionId) -> Result<StoredConnection> {
         let key = self.store.key(Kind::Connection, &[id.as_str().as_bytes()])?;
         match self.store.get(&key).await? {
-            Some(found) => Ok(StoredConnection { record: found.value, version: found.version }),
-            None => Err(Error::new(ErrorKind::NotFound, "read connection", "no connection of this name")
-                .with("tenant", &self.id)
-                .with("connection", id)
-                .next_action("create it with `tenant.connections().create(..)`")),
+            Some(found) => Ok(StoredConnection {
+                record: found.value,
+                version: found.version,
+            }),
+            None => Err(
+                Error::new(ErrorKind::NotFound, "read connection", "no connection of this name")
+                    .with("tenant", &self.id)
+                    .with("connection", id)
+                    .next_action("create it with `tenant.connections().create(..)`"),
+            ),
         }
     }
 
     /// The execution if it is not terminal in this process.
     pub(crate) fn live(&self, id: ExecutionId) -> Option<LiveExecution> {
         self.lock_executions().get(&id).cloned()
+    }
+
+    /// Shows a stored execution that is about to be taken up.
+    pub(crate) fn show(&self, id: ExecutionId) {
+        let entry = || LiveExecution {
+            live: Live::new(id),
+            actor: None,
+        };
+        self.lock_executions().entry(id).or_insert_with(entry);
     }
 
     pub(crate) fn lock_executions(&self) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, LiveExecution>> {
@@ -148,7 +179,9 @@ pub(crate) async fn tenant_store(hub: &HubRuntime, id: &TenantId) -> Result<Tena
 
 impl fmt::Debug for TenantShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantShared").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("TenantShared")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -187,7 +220,11 @@ impl Gate {
 
     /// Closes if nobody is inside and nobody was since the last time this was asked.
     fn close(&self) -> bool {
-        !self.touched.swap(false, Ordering::Relaxed) && self.users.compare_exchange(0, Self::CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        !self.touched.swap(false, Ordering::Relaxed)
+            && self
+                .users
+                .compare_exchange(0, Self::CLOSED, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
     }
 }
 

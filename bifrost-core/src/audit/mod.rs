@@ -64,6 +64,42 @@ pub struct AuditRecord {
     pub detail: BTreeMap<String, String>,
 }
 
+impl AuditRecord {
+    /// `actor` did `action` on `target`, and it ended like this.
+    pub fn new(
+        time: Timestamp,
+        actor: Principal,
+        action: impl Into<String>,
+        target: impl ToString,
+        outcome: AuditOutcome,
+    ) -> Self {
+        Self {
+            time,
+            actor,
+            on_behalf_of: None,
+            action: action.into(),
+            target: target.to_string(),
+            outcome,
+            source: None,
+            detail: BTreeMap::new(),
+        }
+    }
+
+    /// Says in whose name it was done.
+    #[must_use]
+    pub fn on_behalf_of(mut self, principal: Principal) -> Self {
+        self.on_behalf_of = Some(principal);
+        self
+    }
+
+    /// Adds a name or count worth keeping.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
+        self.detail.insert(key.to_owned(), value.to_string());
+        self
+    }
+}
+
 /// A record as it is stored: it names its tenant, so that one carried over from another trail gives itself away.
 #[derive(Serialize, Deserialize)]
 struct Payload<R> {

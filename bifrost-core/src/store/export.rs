@@ -15,6 +15,7 @@ use std::io::{Read, Write};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::chain::Hash;
 use super::key::Key;
 use super::{CommitSeq, MAX_KEY_LEN, MAX_VALUE_LEN};
 use crate::error::{Error, ErrorKind, Result};
@@ -142,7 +143,7 @@ pub struct ArchiveReader<R: Read> {
     last: CommitSeq,
     count: u64,
     previous: Option<Key>,
-    done: bool,
+    done: Option<Hash>,
 }
 
 impl<R: Read> std::fmt::Debug for ArchiveReader<R> {
@@ -166,7 +167,7 @@ impl<R: Read> ArchiveReader<R> {
             last: CommitSeq(0),
             count: 0,
             previous: None,
-            done: false,
+            done: None,
         };
         let mut header = [0; 16];
         reader.fill(&mut header)?;
@@ -183,12 +184,18 @@ impl<R: Read> ArchiveReader<R> {
         self.last
     }
 
+    /// The hash of the whole archive, once all of it was read and agreed with its trailer.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn hash(&self) -> Option<Hash> {
+        self.done
+    }
+
     /// The next entry; `None` once the trailer was read and everything agreed with it.
     ///
     /// # Errors
     /// `StoreCorrupt` on any damage, also a missing trailer; `Unavailable` when the source fails.
     pub fn next_entry(&mut self) -> Result<Option<ArchiveEntry>> {
-        if self.done {
+        if self.done.is_some() {
             return Ok(None);
         }
         let mut tag = [0; 1];
@@ -232,10 +239,11 @@ impl<R: Read> ArchiveReader<R> {
         let mut trailer = [0; 40];
         self.fill(&mut trailer)?;
         self.checksum(&[&[TRAILER], &trailer])?;
-        if u64_at(&trailer, 0) != self.count || trailer[8..] != before.finalize()[..] {
+        let hash: Hash = before.finalize().into();
+        if u64_at(&trailer, 0) != self.count || trailer[8..] != hash {
             return Err(damaged("it does not agree with its trailer"));
         }
-        self.done = true;
+        self.done = Some(hash);
         Ok(())
     }
 

@@ -48,6 +48,18 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// An open copy of what is in it now, on its own from here on: what a process that is killed at this moment would
+    /// leave behind.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let state = self.read();
+        Self(Arc::new(RwLock::new(State {
+            map: state.map.clone(),
+            last: state.last,
+            closed: false,
+        })))
+    }
+
     /// Whoever panicked with the lock held left whole batches behind: every change below is made after the last thing
     /// that can fail.
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
@@ -208,5 +220,30 @@ impl Store for MemoryStore {
     async fn close(&self) -> Result<()> {
         self.write().closed = true;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SharedStore;
+    use crate::testing::store_suite::{StoreFactory, run_all};
+
+    struct Fresh;
+
+    #[async_trait]
+    impl StoreFactory for Fresh {
+        async fn fresh(&self) -> SharedStore {
+            Arc::new(MemoryStore::new())
+        }
+
+        async fn reopen(&self, _store: SharedStore) -> Option<SharedStore> {
+            None
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn behaves_like_every_store() {
+        run_all(&Fresh).await;
     }
 }

@@ -68,11 +68,11 @@ impl Context {
     /// ```no_run
     /// # use bifrost_core::{Result, workflow::{Context, Probe}};
     /// # async fn create(key: String) -> Result<u64> { Ok(1) }
-    /// # async fn find() -> Result<Option<u64>> { Ok(None) }
+    /// # async fn find(key: String) -> Result<Option<u64>> { Ok(None) }
     /// # async fn example(ctx: Context) -> Result<()> {
     /// let ticket: u64 = ctx
     ///     .effect("open ticket")
-    ///     .with_probe(|| async { find().await.map(Probe::from) })
+    ///     .with_probe(|key| async { find(key).await.map(Probe::from) })
     ///     .run(|key| create(key))
     ///     .await?;
     /// # Ok(()) }
@@ -287,7 +287,8 @@ pub struct Effect<'a> {
 }
 
 impl<'a> Effect<'a> {
-    /// Declares how to find out whether the write was applied.
+    /// Declares how to find out whether the write was applied. The probe is given the same idempotency key as the
+    /// write, for providers that keep a reference of the caller's.
     pub fn with_probe<P>(self, probe: P) -> ProbedEffect<'a, P> {
         ProbedEffect {
             ctx: self.ctx,
@@ -313,7 +314,7 @@ impl<'a> Effect<'a> {
         Fut: Future<Output = Result<T>>,
     {
         let keyed = self.keyed;
-        let probe = move || async move { Ok(if keyed { Probe::NotDone } else { Probe::Unknown }) };
+        let probe = move |_key| async move { Ok(if keyed { Probe::NotDone } else { Probe::Unknown }) };
         run_effect(self.ctx, self.name, probe, f).await
     }
 }
@@ -336,7 +337,7 @@ impl<P> ProbedEffect<'_, P> {
         T: Serialize + DeserializeOwned,
         F: FnMut(String) -> Fut,
         Fut: Future<Output = Result<T>>,
-        P: Fn() -> PFut,
+        P: Fn(String) -> PFut,
         PFut: Future<Output = Result<Probe<T>>>,
     {
         run_effect(self.ctx, self.name, self.probe, f).await
@@ -351,7 +352,7 @@ where
     T: Serialize + DeserializeOwned,
     F: FnMut(String) -> Fut,
     Fut: Future<Output = Result<T>>,
-    P: Fn() -> PFut,
+    P: Fn(String) -> PFut,
     PFut: Future<Output = Result<Probe<T>>>,
 {
     let ticket = ctx.0.begin_step(name, StepKind::Effect).await?;
@@ -361,7 +362,7 @@ where
     let mut in_doubt = matches!(ticket.known, Some(StepState::Intended | StepState::Unknown));
     for _ in 0..MAX_SENDS {
         if in_doubt {
-            match ctx.bounded(name, probe()).await? {
+            match ctx.bounded(name, probe(ticket.idempotency_key.clone())).await? {
                 Probe::Done(value) => return confirm(ctx, name, ticket.ordinal, value).await,
                 Probe::NotDone => {}
                 Probe::Unknown => return Err(ctx.0.need_attention(ticket.ordinal).await),

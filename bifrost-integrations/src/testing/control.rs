@@ -4,10 +4,10 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::faults::FaultRule;
 use super::graph::Directory;
 use super::log::RequestRecord;
 use super::outcome::SimResponse;
+use super::script::FaultRule;
 use super::world::World;
 
 pub(super) fn answer(world: &mut World, call: &Call) -> SimResponse {
@@ -55,11 +55,23 @@ fn state(world: &World, call: &Call) -> Value {
         "seed": world.seed,
         "requests": world.log.total(),
         "throttled": world.log.throttled(),
+        "counts": totals(world),
         "tokens_issued": {"identity": world.identity.issued(), "halopsa": world.halopsa.issued()},
         "tenants": tenants,
         "halopsa": world.halopsa.counts(),
         "log": records[records.len().saturating_sub(wanted)..],
     })
+}
+
+/// How many there are of each, over all tenants and instances.
+fn totals(world: &World) -> Value {
+    let over_tenants = |count: fn(&Directory) -> usize| world.entra.iter().map(count).sum::<usize>();
+    let seats = |directory: &Directory| directory.skus.iter().map(|sku| sku.consumed as usize).sum();
+    let mut totals = world.halopsa.totals();
+    totals["users"] = over_tenants(|directory| directory.users.len()).into();
+    totals["groups"] = over_tenants(|directory| directory.groups.len()).into();
+    totals["licences"] = over_tenants(seats).into();
+    totals
 }
 
 fn tenant(directory: &Directory) -> Value {

@@ -27,6 +27,8 @@
 //! [`Simulators::graph`] and [`Simulators::halopsa`].
 
 mod call;
+#[cfg(test)]
+mod client;
 mod control;
 mod direct;
 mod faults;
@@ -38,21 +40,25 @@ mod limits;
 mod log;
 mod outcome;
 mod random;
+mod script;
 mod seed;
 mod server;
 mod simulators;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod world;
 
 pub use call::Provider;
 pub use direct::DirectTokens;
-pub use faults::{Fault, FaultRule, RetryAfter};
+pub use faults::{Fault, RetryAfter};
 pub use graph::{GraphGroup, GraphLicense, GraphLimits, GraphSettings, GraphSimulator, GraphUser};
 pub use halopsa::{HALOPSA_INSTANCE, HaloAction, HaloRecord, HaloTicket, HalopsaSettings, HalopsaSimulator};
 pub use identity::{AadError, IdentitySettings, IdentitySimulator, TokenExchange};
 pub use limits::Rate;
 pub use log::RequestRecord;
 pub use outcome::{SimBody, SimChunk, SimOutcome, SimResponse};
+pub use script::FaultRule;
 pub use seed::{
     Customer, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_HALOPSA_CLIENT_ID, DEMO_HALOPSA_CLIENT_SECRET, PROVIDER_TENANT,
     demo_customers,

@@ -196,7 +196,11 @@ impl SimBody {
                     Ok(chunk.bytes)
                 }
             })
-            .chain(futures_util::stream::iter(broken))
+            .chain(futures_util::stream::iter(broken).then(|error| async {
+                // Lets a server send what it holds: at once with the last piece the error would swallow it.
+                tokio::task::yield_now().await;
+                error
+            }))
             .boxed()
     }
 }

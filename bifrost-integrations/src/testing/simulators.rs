@@ -11,13 +11,13 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 
 use super::call::{Call, Provider};
-use super::faults::{FaultRule, FaultScript};
 use super::graph::{Entra, GraphLimits, GraphSettings, GraphSimulator, GraphState, Moment};
 use super::halopsa::{HALOPSA_INSTANCE, HalopsaSettings, HalopsaSimulator, HalopsaState};
 use super::identity::{IdentitySettings, IdentitySimulator, IdentityState};
 use super::limits::Rate;
 use super::log::{RequestLog, RequestRecord};
 use super::outcome::{SimOutcome, SimResponse};
+use super::script::{FaultRule, FaultScript};
 use super::seed::{self, Customer};
 use super::server::SimulatorServer;
 use super::world::{Effect, World, noise};

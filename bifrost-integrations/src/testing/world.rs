@@ -9,12 +9,13 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::call::{Call, Provider, Target};
-use super::faults::{Fault, FaultScript, Shot, http_date};
+use super::faults::{Fault, http_date};
 use super::graph::{self, Entra, GraphState, Moment};
 use super::halopsa::HalopsaState;
 use super::identity::IdentityState;
 use super::log::{RequestLog, RequestRecord};
 use super::outcome::{SimBody, SimOutcome, SimResponse};
+use super::script::{FaultScript, Shot};
 use super::{control, random};
 
 /// A provider's answer and its price.

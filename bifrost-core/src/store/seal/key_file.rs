@@ -146,10 +146,9 @@ impl KeyProvider for LocalKeyFile {
     }
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

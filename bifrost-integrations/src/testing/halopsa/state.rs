@@ -212,7 +212,19 @@ impl HalopsaState {
         SimResponse::new(status, "text/plain", "")
     }
 
-    /// How many records there are, for the state endpoint.
+    /// How many records there are in all instances together. Contacts are not users here: those are Entra's.
+    pub(crate) fn totals(&self) -> Value {
+        let sum = |count: fn(&Instance) -> usize| self.instances.values().map(count).sum::<usize>();
+        json!({
+            "tickets": sum(|instance| instance.len(Entity::Ticket)),
+            "actions": sum(|instance| instance.actions.len()),
+            "time_entries": sum(Instance::time_entries),
+            "clients": sum(|instance| instance.len(Entity::Client)),
+            "contacts": sum(|instance| instance.len(Entity::User)),
+        })
+    }
+
+    /// How many records there are in each instance, for the state endpoint.
     pub(crate) fn counts(&self) -> Value {
         let instances = self.instances.iter().map(|(name, instance)| {
             let counts = json!({

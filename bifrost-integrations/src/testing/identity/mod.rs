@@ -12,7 +12,8 @@ use bifrost_core::{Secret, Timestamp};
 use serde::Serialize;
 
 use super::call::Provider;
-use super::faults::{Fault, FaultRule, RetryAfter};
+use super::faults::{Fault, RetryAfter};
+use super::script::FaultRule;
 use super::simulators::Simulators;
 pub use error::AadError;
 pub(super) use state::{Access, IdentityState, TokenProblem};
