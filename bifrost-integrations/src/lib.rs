@@ -3,11 +3,17 @@
 //!
 //! This crate knows the traits of `bifrost-core` and nothing of the running system.
 
+#[cfg(any(feature = "graph", feature = "halopsa"))]
+pub mod call;
+#[cfg(test)]
+mod description;
 #[cfg(feature = "graph")]
 pub mod graph;
 #[cfg(feature = "halopsa")]
 pub mod halopsa;
 pub mod http;
 pub mod oauth;
+#[cfg(test)]
+mod scripted;
 #[cfg(feature = "testing")]
 pub mod testing;

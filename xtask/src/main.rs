@@ -1,1 +1,68 @@
-fn main() {}
+//! The repository's commands.
+//!
+//! ```text
+//! cargo xtask test                    every check, in order, stopping at the first failure
+//! cargo xtask test --keep-going       every check, whatever fails
+//! cargo xtask test --only fmt,clippy  these checks alone
+//! cargo xtask list                    the checks and what each is for
+//! ```
+
+mod deny;
+mod document;
+mod features;
+mod http;
+mod hygiene;
+mod ignored;
+mod markdown;
+mod metadata;
+mod msrv;
+mod names;
+mod onboarding;
+mod process;
+mod readme;
+mod report;
+mod runner;
+mod rust_code;
+mod simulators;
+mod steps;
+mod toolchain;
+mod walls;
+mod workspace;
+
+use std::process::ExitCode;
+
+use crate::runner::Options;
+use crate::workspace::Workspace;
+
+const USAGE: &str = "usage: cargo xtask test [--keep-going] [--only STEP[,STEP…]] | cargo xtask list";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the command the arguments name; `Ok(false)` says that a check failed.
+fn dispatch(arguments: &[String]) -> Result<bool, String> {
+    match arguments.split_first() {
+        Some((command, rest)) if command == "test" => test(rest),
+        Some((command, [])) if command == "list" => {
+            steps::list();
+            Ok(true)
+        }
+        _ => Err(USAGE.to_owned()),
+    }
+}
+
+fn test(arguments: &[String]) -> Result<bool, String> {
+    let options = Options::parse(arguments).map_err(|message| format!("{message}\n{USAGE}"))?;
+    let chosen = options.choose(steps::STEPS)?;
+    let workspace = Workspace::locate()?;
+    Ok(runner::run(&chosen, &workspace, options.keep_going))
+}

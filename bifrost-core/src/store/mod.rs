@@ -5,24 +5,29 @@
 //! | [`MemoryStore`](memory::MemoryStore) | no | tests, throw-away hubs |
 //! | [`EmbeddedStore`](embedded::EmbeddedStore) | yes | default: journal as truth, sled as rebuildable state |
 //!
-//! Records reach an engine through a [`TenantStore`](records::TenantStore), which serializes and seals them. Every
+//! Both resolve a batch the same way ([`resolve`]: preconditions, numbering of chained logs) and both read and write
+//! the same archive ([`export`]). Records reach an engine through a [`TenantStore`](records::TenantStore), which serializes and seals them. Every
 //! engine passes the behaviour suite in [`testing::store_suite`](crate::testing).
 
 pub mod chain;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod export;
 pub mod key;
 pub mod memory;
 pub mod records;
+mod resolve;
 pub mod seal;
 
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 pub use key::{Key, Prefix, Scope};
 
 /// The longest key an engine takes, in bytes.
@@ -231,6 +236,26 @@ impl Scan {
         self.reverse = true;
         self
     }
+
+    /// Between which keys the page lies, whichever way it is read.
+    pub(crate) fn bounds(&self) -> Result<(Bound<Key>, Bound<Key>)> {
+        let mut start = Bound::Included(Key::from_stored(self.prefix.as_bytes().to_vec()));
+        let mut end = self
+            .prefix
+            .end()
+            .map_or(Bound::Unbounded, |end| Bound::Excluded(Key::from_stored(end)));
+        if let Some(after) = &self.after {
+            if !after.starts_with(&self.prefix) {
+                return Err(Error::invalid(
+                    "scan records",
+                    "the page begins outside the scanned prefix",
+                ));
+            }
+            let edge = Bound::Excluded(after.clone());
+            *(if self.reverse { &mut end } else { &mut start }) = edge;
+        }
+        Ok((start, end))
+    }
 }
 
 /// Entries found by a scan, all as of one commit, in the direction of the scan.
@@ -275,12 +300,13 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Makes `batch` durable, all or nothing.
     ///
     /// The batch takes its place in the order of commits when this is called, not when it is first polled elsewhere:
-    /// two calls made one after the other by one task commit in that order.
+    /// two calls made one after the other by one task commit in that order, and a future that is dropped takes nothing
+    /// back.
     ///
     /// # Errors
-    /// `Conflict` when a precondition fails, `TooLarge`, `StoreFull`, `StorePoisoned`, `Closed`. After any but the
-    /// first two, whether the batch survives is known only after reopening.
-    async fn commit(&self, batch: Batch) -> Result<CommitSeq>;
+    /// Nothing was kept: `Conflict` when a precondition fails, `TooLarge`, `InvalidInput`, `Overloaded` when too much
+    /// waits for the next sync, `StoreFull`, `Closed`. Known only after reopening: `StorePoisoned`.
+    fn commit(&self, batch: Batch) -> BoxFuture<'static, Result<CommitSeq>>;
 
     /// The value under `key`.
     ///
@@ -324,5 +350,3 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
 /// A shared engine.
 pub type SharedStore = Arc<dyn Store>;
-
-pub mod export;

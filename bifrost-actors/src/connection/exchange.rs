@@ -1,0 +1,417 @@
+//! The connection actor at work on one message: the protocol, step by step.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bifrost_core::audit::{AuditOutcome, AuditRecord};
+use bifrost_core::connection::{Cause, ConnectionEvent};
+use bifrost_core::credential::{ExchangeFailure, ExchangeRequest, Token, TokenKey, TokenSet};
+use bifrost_core::store::Batch;
+use bifrost_core::time::within;
+use bifrost_core::{ConnectionId, Error, ErrorKind, Principal, Result, Retry, Timestamp};
+use ractor::{ActorRef, RpcReplyPort};
+
+use super::ConnectionActorState;
+use super::message::ConnectionMessage;
+use super::published::Published;
+use super::records::{self, RefreshIntent, RefreshRecord, Refusal, fingerprint};
+use super::state::{self, Book, Decision, Waiting, initial_state};
+use crate::task::{after, report};
+use crate::tenant::shared::TenantShared;
+
+/// See the module.
+pub(super) struct AtWork<'a> {
+    myself: &'a ActorRef<ConnectionMessage>,
+    tenant: &'a Arc<TenantShared>,
+    id: &'a ConnectionId,
+    published: &'a Published,
+    waiting: &'a mut Waiting,
+    book: &'a mut Book,
+}
+
+impl<'a> AtWork<'a> {
+    /// Reads the connection from the store the first time.
+    pub(super) async fn open(
+        myself: &'a ActorRef<ConnectionMessage>,
+        state: &'a mut ConnectionActorState,
+    ) -> Result<Self> {
+        let ConnectionActorState {
+            tenant,
+            id,
+            published,
+            book,
+            waiting,
+        } = state;
+        let (loaded, fresh) = match book.take() {
+            Some(book) => (book, false),
+            None => (load(tenant, id).await?, true),
+        };
+        let mut work = Self {
+            myself,
+            tenant,
+            id,
+            published,
+            waiting,
+            book: book.insert(loaded),
+        };
+        if fresh {
+            work.show_tokens();
+            work.show_status();
+            work.plan_renewals();
+        }
+        Ok(work)
+    }
+
+    pub(super) async fn acquire(&mut self, key: TokenKey, rejected: Option<u64>, reply: RpcReplyPort<Result<Token>>) {
+        if reply.is_closed() {
+            return;
+        }
+        if let Err(error) = self.save_unsaved().await {
+            drop(reply.send(Err(error)));
+            return;
+        }
+        match self.book.decide(&key, rejected, self.now()) {
+            Decision::Live(token) => drop(reply.send(Ok(token))),
+            Decision::Refuse(error) => drop(reply.send(Err(error))),
+            Decision::Exchange => {
+                if rejected.is_some() {
+                    self.withdraw(&key);
+                }
+                self.waiting.callers.entry(key.clone()).or_default().push(reply);
+                self.enqueue(key).await;
+            }
+        }
+    }
+
+    /// Renews a token ahead of its expiry, unless that was done or would not help now.
+    pub(super) async fn renew(&mut self, key: TokenKey) {
+        let current = self.book.tokens.get(&key).map(|token| token.generation);
+        if self.save_unsaved().await.is_ok()
+            && matches!(self.book.decide(&key, current, self.now()), Decision::Exchange)
+        {
+            self.enqueue(key).await;
+        }
+    }
+
+    pub(super) async fn exchanged(
+        &mut self,
+        key: TokenKey,
+        spent: Option<String>,
+        end: Result<Result<TokenSet, ExchangeFailure>>,
+    ) {
+        self.waiting.exchange = None;
+        match end.unwrap_or_else(|error| {
+            Err(ExchangeFailure {
+                cause: Cause::ProviderDown,
+                error,
+            })
+        }) {
+            Ok(set) => self.succeeded(key, set).await,
+            Err(failure) if failure.cause.passes_by_itself() => {
+                // Without an answer nobody knows whether the refresh token was rotated.
+                self.book.rotation_in_doubt |= spent.is_some();
+                self.deferred(&key, &failure.error);
+            }
+            Err(failure) => self.refused(key, spent, failure).await,
+        }
+        self.next_in_queue().await;
+        self.show_status();
+    }
+
+    /// Settings or credential were changed: forget what was, keep nothing live of it.
+    pub(super) async fn reload(&mut self) -> Result<()> {
+        self.waiting.exchange = None;
+        self.waiting.renewals.clear();
+        *self.book = load(self.tenant, self.id).await?;
+        self.show_tokens();
+        self.show_status();
+        self.plan_renewals();
+        let keys: Vec<TokenKey> = self.waiting.callers.keys().cloned().collect();
+        self.waiting.queue.clear();
+        for key in keys {
+            self.enqueue(key).await;
+        }
+        Ok(())
+    }
+
+    pub(super) fn show_status(&self) {
+        self.published.show_status(self.book.status());
+    }
+
+    async fn enqueue(&mut self, key: TokenKey) {
+        if !self.waiting.queue.contains(&key) {
+            self.waiting.queue.push_back(key);
+        }
+        self.next_in_queue().await;
+        self.show_status();
+    }
+
+    /// Starts the next exchange, unless one is under way.
+    async fn next_in_queue(&mut self) {
+        while self.waiting.exchange.is_none()
+            && let Some(key) = self.waiting.queue.front().cloned()
+        {
+            if let Err(error) = self.begin(&key).await {
+                self.waiting.queue.pop_front();
+                self.fail(&key, &error);
+            }
+        }
+    }
+
+    /// Makes the intent durable where a refresh token is spent, then sends.
+    async fn begin(&mut self, key: &TokenKey) -> Result<()> {
+        let refresh_token = self.book.refresh_token();
+        let spent = refresh_token.as_ref().map(fingerprint);
+        if let Some(fingerprint) = spent.clone() {
+            let at = self.now();
+            let mut refresh = self.book.refresh.clone();
+            refresh.intent = Some(RefreshIntent { fingerprint, at });
+            self.store_refresh(refresh).await?;
+        }
+        self.book.happen(ConnectionEvent::ExchangeStarted);
+        let request = ExchangeRequest {
+            tenant: self.tenant.id.clone(),
+            connection: self.id.clone(),
+            settings: Arc::new(self.book.record.settings.clone()),
+            credential: Arc::clone(&self.book.credential),
+            refresh_token,
+            key: key.clone(),
+        };
+        let integration = Arc::clone(&self.book.integration);
+        let clock = Arc::clone(&self.tenant.hub.clock);
+        let limit = self.tenant.hub.config.exchange_deadline;
+        let exchange = async move { within(clock.as_ref(), limit, integration.exchange(request)).await };
+        let key = key.clone();
+        self.waiting.exchange = Some(report(self.myself, exchange, move |end| ConnectionMessage::Exchanged {
+            key,
+            spent,
+            end: end.and_then(|end| end.ok_or_else(deadline_passed)),
+        }));
+        Ok(())
+    }
+
+    async fn succeeded(&mut self, key: TokenKey, set: TokenSet) {
+        self.book.unsaved = Some((key, set, self.now()));
+        if let Err(error) = self.save_unsaved().await {
+            // Kept, shown to nobody, and stored as soon as the store takes it.
+            self.fail_all(&error);
+        }
+    }
+
+    /// Stores an answer that came; only then is it shown.
+    async fn save_unsaved(&mut self) -> Result<()> {
+        let Some((key, set, at)) = self.book.unsaved.clone() else {
+            return Ok(());
+        };
+        let (token, refresh) = self.book.accept(&key, &set, at);
+        let mut batch = Batch::new();
+        let store = &self.tenant.store;
+        store.put(&mut batch, records::token_key(store, self.id, &key)?, &token)?;
+        store.put(&mut batch, records::refresh_key(store, self.id)?, &refresh)?;
+        store.commit(batch).await?;
+        self.book.unsaved = None;
+        self.book.refresh = refresh;
+        self.book.rotation_in_doubt = false;
+        self.book.reread = false;
+        self.book.failures = 0;
+        self.book.deferred = None;
+        self.book.tokens.insert(key.clone(), token.clone());
+        self.book.happen(ConnectionEvent::ExchangeSucceeded);
+        self.show_tokens();
+        self.plan_renewal(&key);
+        self.waiting.queue.retain(|queued| *queued != key);
+        for caller in self.waiting.callers.remove(&key).unwrap_or_default() {
+            // A caller that gave up finds the token published.
+            let _ = caller.send(Ok(token.to_token()));
+        }
+        tracing::debug!(tenant = %self.tenant.id, connection = %self.id, "token renewed");
+        Ok(())
+    }
+
+    /// It passes by itself: all who wait share this failure, and the next try is planned.
+    fn deferred(&mut self, key: &TokenKey, error: &Error) {
+        let jitter = self.tenant.hub.entropy.fraction();
+        let now = self.now();
+        let delay = self.book.defer(error, now, jitter);
+        self.book.happen(ConnectionEvent::ExchangeDeferred);
+        self.fail_all(&clone(error).retry(Retry::After(delay)));
+        if self.book.tokens.contains_key(key) {
+            let again = after(
+                &self.tenant.hub.clock,
+                delay,
+                self.myself,
+                ConnectionMessage::RenewalDue(key.clone()),
+            );
+            self.waiting.renewals.insert(key.clone(), again);
+        }
+    }
+
+    /// The provider refuses. Before the connection is given up, the stored refresh token is read once more: another
+    /// process, or this one before a crash, may have stored a newer one.
+    async fn refused(&mut self, key: TokenKey, spent: Option<String>, failure: ExchangeFailure) {
+        if failure.cause == Cause::Revoked && !self.book.reread {
+            self.book.reread = true;
+            let stored = records::refresh_record(&self.tenant.store, self.id).await;
+            if let Ok(stored) = stored
+                && Book::has_other_token(&stored, spent.as_deref())
+            {
+                self.book.refresh = stored;
+                self.book.happen(ConnectionEvent::ExchangeDeferred);
+                if !self.waiting.queue.contains(&key) {
+                    self.waiting.queue.push_front(key);
+                }
+                return;
+            }
+        }
+        let cause = self.book.cause(failure.cause);
+        let refusal = Refusal {
+            cause,
+            message: failure.error.to_string(),
+            at: self.now(),
+        };
+        self.book.happen(ConnectionEvent::ExchangeRefused);
+        let error = state::refused(&refusal);
+        let refresh = RefreshRecord {
+            intent: None,
+            refused: Some(refusal),
+            ..self.book.refresh.clone()
+        };
+        if let Err(error) = self.store_refusal(refresh, cause).await {
+            tracing::error!(tenant = %self.tenant.id, connection = %self.id, %error, "a refusal could not be stored");
+        }
+        tracing::warn!(tenant = %self.tenant.id, connection = %self.id, ?cause, "the connection needs a person");
+        self.fail_all(&error);
+    }
+
+    async fn store_refusal(&mut self, refresh: RefreshRecord, cause: Cause) -> Result<()> {
+        let store = &self.tenant.store;
+        let mut batch = Batch::new();
+        store.put(&mut batch, records::refresh_key(store, self.id)?, &refresh)?;
+        let audit = AuditRecord::new(
+            self.now(),
+            Principal::System,
+            "connection.reauth_required",
+            self.id,
+            AuditOutcome::Failed,
+        )
+        .with("cause", format!("{cause:?}"));
+        self.tenant.audit_log.append(&mut batch, &audit)?;
+        self.book.refresh = refresh;
+        store.commit(batch).await.map(drop)
+    }
+
+    async fn store_refresh(&mut self, refresh: RefreshRecord) -> Result<()> {
+        let store = &self.tenant.store;
+        let mut batch = Batch::new();
+        store.put(&mut batch, records::refresh_key(store, self.id)?, &refresh)?;
+        store.commit(batch).await?;
+        self.book.refresh = refresh;
+        Ok(())
+    }
+
+    /// The provider refused this token: nobody shall read it any more.
+    fn withdraw(&mut self, key: &TokenKey) {
+        if let Some(token) = self.book.tokens.get_mut(key) {
+            token.expires_at = token.issued_at;
+        }
+        self.show_tokens();
+    }
+
+    fn fail(&mut self, key: &TokenKey, error: &Error) {
+        for caller in self.waiting.callers.remove(key).unwrap_or_default() {
+            // A caller that gave up needs no answer.
+            let _ = caller.send(Err(clone(error)));
+        }
+    }
+
+    fn fail_all(&mut self, error: &Error) {
+        self.waiting.queue.clear();
+        let keys: Vec<TokenKey> = self.waiting.callers.keys().cloned().collect();
+        for key in keys {
+            self.fail(&key, error);
+        }
+    }
+
+    fn show_tokens(&self) {
+        let live = if self.book.record.enabled {
+            self.book
+                .tokens
+                .iter()
+                .map(|(key, record)| (key.clone(), record.to_token()))
+                .collect()
+        } else {
+            HashMap::new()
+        };
+        self.published.show_tokens(live);
+    }
+
+    fn plan_renewals(&mut self) {
+        let keys: Vec<TokenKey> = self.book.tokens.keys().cloned().collect();
+        for key in keys {
+            self.plan_renewal(&key);
+        }
+    }
+
+    fn plan_renewal(&mut self, key: &TokenKey) {
+        let now = self.now();
+        let Some(token) = self.book.tokens.get(key).map(records::TokenRecord::to_token) else {
+            return;
+        };
+        // One that has expired is renewed when somebody wants it.
+        if !self.book.record.enabled || token.expires_at() <= now {
+            return;
+        }
+        let wait = token.refresh_at(self.tenant.hub.entropy.fraction()).since(now);
+        let due = after(
+            &self.tenant.hub.clock,
+            wait,
+            self.myself,
+            ConnectionMessage::RenewalDue(key.clone()),
+        );
+        self.waiting.renewals.insert(key.clone(), due);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.tenant.hub.clock.now()
+    }
+}
+
+async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
+    let record = tenant.stored_connection(id).await?.record;
+    let integration = tenant.hub.registry.get(&record.settings.provider)?;
+    let loaded = records::load(&tenant.store, id)
+        .await?
+        .ok_or_else(|| Error::new(ErrorKind::StoreCorrupt, "read connection", "its credential is missing"))?;
+    Ok(Book {
+        machine: initial_state(record.enabled, &loaded.refresh, !loaded.tokens.is_empty()),
+        record,
+        integration,
+        credential: Arc::new(loaded.credential),
+        // An intent without a result: the process died between sending and storing.
+        rotation_in_doubt: loaded.refresh.intent.is_some(),
+        refresh: loaded.refresh,
+        tokens: loaded
+            .tokens
+            .into_iter()
+            .map(|token| (token.key.clone(), token))
+            .collect(),
+        reread: false,
+        failures: 0,
+        deferred: None,
+        unsaved: None,
+    })
+}
+
+fn deadline_passed() -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        "exchange token",
+        "the provider did not answer within the exchange deadline",
+    )
+    .retry(Retry::Later)
+}
+
+/// Each of those who wait gets the failure.
+fn clone(error: &Error) -> Error {
+    error.to_report().to_error()
+}

@@ -1,0 +1,34 @@
+//! What a connection is told.
+
+use bifrost_core::credential::{ExchangeFailure, Token, TokenKey, TokenSet};
+use bifrost_core::{Error, Result};
+use ractor::RpcReplyPort;
+
+/// Messages of a [`ConnectionActor`](super::ConnectionActor).
+#[derive(Debug)]
+pub(crate) enum ConnectionMessage {
+    /// A live token is wanted.
+    Acquire {
+        /// For what.
+        key: TokenKey,
+        /// The provider refused the token of this generation: one that is newer is wanted.
+        rejected: Option<u64>,
+        /// Answered with the token, or with why there is none.
+        reply: RpcReplyPort<Result<Token>>,
+    },
+    /// An exchange has ended. The outer error is a panic or a missed deadline.
+    Exchanged {
+        /// For what.
+        key: TokenKey,
+        /// The fingerprint of the refresh token that was spent, if one was.
+        spent: Option<String>,
+        /// With what.
+        end: Result<Result<TokenSet, ExchangeFailure>, Error>,
+    },
+    /// A token is due for renewal ahead of its expiry.
+    RenewalDue(TokenKey),
+    /// Settings or credential were changed in the store: read them again.
+    Reload(RpcReplyPort<Result<()>>),
+    /// Read the stored state and show it.
+    Refresh(RpcReplyPort<Result<()>>),
+}

@@ -1,0 +1,129 @@
+//! What the workflow's context stands on, for one attempt.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bifrost_core::audit::{AuditOutcome, AuditRecord};
+use bifrost_core::error::ErrorReport;
+use bifrost_core::event::EventBody;
+use bifrost_core::execution::{StepKind, StepState};
+use bifrost_core::tenant::EntityMapping;
+use bifrost_core::workflow::host::{ContextHost, RunInfo, StepTicket};
+use bifrost_core::{Clock, ConfigKey, Connection, ConnectionId, Error, Principal, Result, Secret, SecretName};
+use ractor::ActorRef;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::journal::{Asked, Journal};
+use super::message::ExecutionMessage;
+use crate::settings;
+use crate::tenant::shared::TenantShared;
+
+/// See the module.
+pub(crate) struct RunHost {
+    pub(crate) info: RunInfo,
+    pub(crate) tenant: Arc<TenantShared>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) actor: ActorRef<ExecutionMessage>,
+    pub(crate) cancelled: watch::Receiver<bool>,
+}
+
+impl RunHost {
+    fn principal(&self) -> Principal {
+        Principal::Execution(self.info.execution)
+    }
+
+    fn attempt(&self) -> u32 {
+        self.info.attempt
+    }
+}
+
+#[async_trait]
+impl ContextHost for RunHost {
+    fn info(&self) -> &RunInfo {
+        &self.info
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.tenant.hub.clock
+    }
+
+    async fn begin_step(&self, name: &str, kind: StepKind) -> Result<StepTicket> {
+        let occurrence = self.journal.claim(self.attempt(), name)?;
+        loop {
+            match self.journal.ask(self.attempt(), name, occurrence, kind)? {
+                Asked::Known(ticket) => return Ok(ticket),
+                Asked::Started(ticket, None) => return Ok(ticket),
+                Asked::Started(ticket, Some(intent)) => {
+                    self.journal.settle(intent).await?;
+                    return Ok(ticket);
+                }
+                Asked::Gated => self.journal.wait_for_replay(self.attempt()).await?,
+            }
+        }
+    }
+
+    async fn end_step(&self, ordinal: u32, state: StepState) -> Result<()> {
+        match self.journal.finish_step(self.attempt(), ordinal, state)? {
+            Some(durable) => self.journal.settle(durable).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    async fn need_attention(&self, ordinal: u32) -> Error {
+        self.journal.doubt(self.attempt(), ordinal)
+    }
+
+    fn emit(&self, event: EventBody) {
+        if self.journal.emit(self.attempt(), event) {
+            // An actor that is gone flushes with its last commit.
+            let _ = self.actor.cast(ExecutionMessage::FlushSoon);
+        }
+    }
+
+    fn note_problem(&self, problem: ErrorReport) {
+        self.journal.problem(self.attempt(), problem);
+    }
+
+    async fn config(&self, key: &ConfigKey) -> Result<Option<Value>> {
+        let _busy = self.journal.busy();
+        settings::inherited_config(&self.tenant, key).await
+    }
+
+    async fn secret(&self, name: &SecretName) -> Result<Secret> {
+        let _busy = self.journal.busy();
+        let found = settings::inherited_secret(&self.tenant, name).await?;
+        let outcome = if found.is_some() {
+            AuditOutcome::Allowed
+        } else {
+            AuditOutcome::Failed
+        };
+        let record = AuditRecord::new(
+            self.clock().now(),
+            self.principal(),
+            "secret.read",
+            name.as_str(),
+            outcome,
+        )
+        .on_behalf_of(self.info.principal.clone());
+        self.tenant.audit(&record).await?;
+        found.ok_or_else(|| settings::secret_missing(&self.tenant.id, name))
+    }
+
+    async fn connection(&self, id: &ConnectionId) -> Result<Connection> {
+        let _busy = self.journal.busy();
+        self.tenant.connection(id, Some(self.info.execution)).await
+    }
+
+    async fn mapping(&self, provider: &str) -> Result<Option<EntityMapping>> {
+        Ok(self.tenant.record()?.mappings.get(provider).cloned())
+    }
+
+    async fn cancelled(&self) {
+        let mut cancelled = self.cancelled.clone();
+        // The sender goes with the actor: then nobody can ask any more.
+        if cancelled.wait_for(|asked| *asked).await.is_err() {
+            futures_util::future::pending::<()>().await;
+        }
+    }
+}

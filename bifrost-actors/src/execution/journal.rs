@@ -1,0 +1,658 @@
+//! The journal of one execution: its record, steps and events, and the rules by which they change.
+//!
+//! Workflow code and actor both write here, each write under one lock and queued for commit before the lock is given
+//! back. So the fence holds: once an attempt is closed, nothing it does later can reach the store.
+//!
+//! **Replay.** A step is known by name and occurrence. While steps that were recorded have not been asked for again,
+//! one that is not in the journal has to wait: either the recorded ones are asked for meanwhile (concurrent steps may
+//! come in any order), or the workflow comes to rest without asking, and then its code has changed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bifrost_core::error::ErrorReport;
+use bifrost_core::event::{Event, EventBody};
+use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, StepKind, StepRecord, StepState};
+use bifrost_core::policy::quota::Quota;
+use bifrost_core::store::key::Kind;
+use bifrost_core::store::records::TenantStore;
+use bifrost_core::store::{Batch, CommitSeq};
+use bifrost_core::workflow::host::StepTicket;
+use bifrost_core::{Clock, Error, ErrorKind, Result};
+use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+use crate::live::Live;
+
+/// The longest name of a step, in bytes.
+const MAX_STEP_NAME: usize = 200;
+
+/// See the module.
+pub(crate) struct Journal {
+    store: TenantStore,
+    live: Arc<Live>,
+    clock: Arc<dyn Clock>,
+    quota: Quota,
+    inner: Mutex<Inner>,
+    /// Steps that wait for the recorded ones look again.
+    changed: Notify,
+}
+
+/// What is stored of an execution.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) record: ExecutionRecord,
+    pub(crate) steps: Vec<StepRecord>,
+    pub(crate) events: Vec<Event>,
+}
+
+struct Inner {
+    record: ExecutionRecord,
+    /// The record changed in a way that the next commit carries along.
+    record_dirty: bool,
+    steps: BTreeMap<u32, StepRecord>,
+    identities: HashMap<(String, u32), u32>,
+    /// Steps that changed and go along with the next commit.
+    dirty_steps: BTreeSet<u32>,
+    run: Run,
+    /// Events that no commit carries yet.
+    pending: Vec<Event>,
+    /// Events on their way to the disk.
+    unpublished: VecDeque<Event>,
+    dropped_events: bool,
+}
+
+/// What one attempt has done so far.
+#[derive(Default)]
+struct Run {
+    attempt: u32,
+    closed: Option<Closed>,
+    asked: HashMap<String, u32>,
+    requested: Vec<String>,
+    /// Recorded steps that were not asked for yet.
+    replay: BTreeSet<u32>,
+    /// Steps that failed in this attempt in a way that may pass.
+    failed: BTreeSet<u32>,
+    open: u32,
+    gated: u32,
+    attention: Option<Attention>,
+    problems: Vec<ErrorReport>,
+}
+
+/// Why an attempt may write no more.
+type Closed = (ErrorKind, &'static str);
+
+/// A commit on its way.
+pub(crate) struct Durable {
+    commit: BoxFuture<'static, Result<CommitSeq>>,
+    last_event: u64,
+}
+
+/// What became of asking for a step.
+pub(crate) enum Asked {
+    /// It is in the journal.
+    Known(StepTicket),
+    /// It begins now; for an effect, once this is durable.
+    Started(StepTicket, Option<Durable>),
+    /// It has to wait for the recorded ones.
+    Gated,
+}
+
+impl Stored {
+    /// An execution that was not accepted yet.
+    pub(crate) fn new(record: ExecutionRecord) -> Self {
+        Self {
+            record,
+            steps: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+}
+
+impl Journal {
+    /// The journal of `stored`, writing into `store` and showing events through `live`.
+    pub(crate) fn new(
+        stored: Stored,
+        store: TenantStore,
+        live: Arc<Live>,
+        clock: Arc<dyn Clock>,
+        quota: Quota,
+    ) -> Arc<Self> {
+        let Stored { record, steps, events } = stored;
+        let identities = steps
+            .iter()
+            .map(|step| ((step.name.clone(), step.occurrence), step.ordinal))
+            .collect();
+        let mut record = record;
+        record.last_event = record.last_event.max(events.last().map_or(0, |event| event.seq));
+        live.publish(events);
+        Arc::new(Self {
+            store,
+            live,
+            clock,
+            quota,
+            inner: Mutex::new(Inner {
+                record,
+                record_dirty: false,
+                steps: steps.into_iter().map(|step| (step.ordinal, step)).collect(),
+                identities,
+                dirty_steps: BTreeSet::new(),
+                run: Run::default(),
+                pending: Vec::new(),
+                unpublished: VecDeque::new(),
+                dropped_events: false,
+            }),
+            changed: Notify::new(),
+        })
+    }
+
+    /// The record as it stands, durable or about to be.
+    pub(crate) fn record(&self) -> ExecutionRecord {
+        self.lock().record.clone()
+    }
+
+    /// Looks at the record without copying it.
+    pub(crate) fn with_record<T>(&self, look: impl FnOnce(&ExecutionRecord) -> T) -> T {
+        look(&self.lock().record)
+    }
+
+    /// Changes the record by `change` and commits it with what `extend` adds to the batch.
+    pub(crate) fn commit_record(
+        &self,
+        change: impl FnOnce(&mut ExecutionRecord) -> Result<()>,
+        reason: Option<String>,
+        extend: impl FnOnce(&ExecutionRecord, &mut Batch) -> Result<()>,
+    ) -> Result<Durable> {
+        let mut inner = self.lock();
+        let before = inner.record.state;
+        let mut next = inner.record.clone();
+        change(&mut next)?;
+        inner.record = next;
+        let state = inner.record.state;
+        if state != before || inner.record.last_event == 0 {
+            let attempt = inner.record.attempt;
+            inner.emit(self.clock.now(), EventBody::State { state, attempt, reason });
+        }
+        let mut batch = Batch::new();
+        extend(&inner.record, &mut batch)?;
+        inner.record_dirty = true;
+        let events = inner.take_pending();
+        inner.record.events.extend(events);
+        self.enqueue(&mut inner, batch)
+    }
+
+    /// Begins an attempt: what is in the journal will be replayed. The move to `Running` becomes durable with the
+    /// first write that follows: until then, a crash finds the execution as it was.
+    pub(crate) fn begin_attempt(&self, run_for: std::time::Duration) -> Result<u32> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        inner.record.become_state(ExecutionState::Running)?;
+        inner.record.attempt += 1;
+        inner.record.retry_at = None;
+        inner.record.started_at.get_or_insert(now);
+        inner.record.run_deadline.get_or_insert(now.saturating_add(run_for));
+        inner.record_dirty = true;
+        let attempt = inner.record.attempt;
+        inner.run = Run {
+            attempt,
+            ..Run::default()
+        };
+        inner.open_for_replay();
+        inner.emit(
+            now,
+            EventBody::State {
+                state: ExecutionState::Running,
+                attempt,
+                reason: None,
+            },
+        );
+        Ok(attempt)
+    }
+
+    /// Lets steps that failed in a way that may pass be tried again: another attempt is about to be made.
+    pub(crate) fn forget_passing_failures(&self) {
+        let mut inner = self.lock();
+        for step in inner.steps.values_mut() {
+            if let StepState::Refused { error } = &step.state
+                && error.retry != bifrost_core::Retry::Never
+            {
+                step.state = StepState::NotApplied { error: error.clone() };
+            }
+        }
+    }
+
+    /// Closes the attempt: nothing it does from now on is stored.
+    pub(crate) fn close_attempt(&self, kind: ErrorKind, why: &'static str) {
+        self.lock().run.closed.get_or_insert((kind, why));
+        self.changed.notify_waiters();
+    }
+
+    /// What the attempt found that a person must decide, and the problems it reported.
+    pub(crate) fn attempt_findings(&self) -> (Option<Attention>, Vec<ErrorReport>) {
+        let mut inner = self.lock();
+        let problems = std::mem::take(&mut inner.run.problems);
+        (inner.run.attention.clone(), problems)
+    }
+
+    /// The workflow returned although recorded steps were not asked for: its code has changed.
+    pub(crate) fn unfinished_replay(&self) -> Option<Attention> {
+        let inner = self.lock();
+        (!inner.run.replay.is_empty()).then(|| inner.shape_changed())
+    }
+
+    /// Effects that were sent and whose outcome is not known, by name.
+    pub(crate) fn effects_in_doubt(&self) -> Vec<String> {
+        let in_doubt = |step: &&StepRecord| matches!(step.state, StepState::Intended | StepState::Unknown);
+        self.lock()
+            .steps
+            .values()
+            .filter(in_doubt)
+            .map(|step| step.name.clone())
+            .collect()
+    }
+
+    /// Numbers the next step of this name in this attempt.
+    pub(crate) fn claim(&self, attempt: u32, name: &str) -> Result<u32> {
+        if name.is_empty() || name.len() > MAX_STEP_NAME {
+            return Err(Error::invalid("run step", "the name is empty or too long").with("limit", MAX_STEP_NAME));
+        }
+        let mut inner = self.lock();
+        inner.check_open(attempt)?;
+        let count = inner.run.asked.entry(name.to_owned()).or_insert(0);
+        let occurrence = *count;
+        *count += 1;
+        inner.run.requested.push(format!("{name}#{occurrence}"));
+        Ok(occurrence)
+    }
+
+    /// Looks the step up, or begins it.
+    pub(crate) fn ask(&self, attempt: u32, name: &str, occurrence: u32, kind: StepKind) -> Result<Asked> {
+        let mut inner = self.lock();
+        inner.check_open(attempt)?;
+        if let Some(ordinal) = inner.identities.get(&(name.to_owned(), occurrence)).copied() {
+            let asked = inner.visit(ordinal, kind)?;
+            if inner.run.replay.is_empty() {
+                self.changed.notify_waiters();
+            }
+            return Ok(Asked::Known(asked));
+        }
+        if !inner.run.replay.is_empty() {
+            return Ok(Asked::Gated);
+        }
+        if inner.steps.len() >= self.quota.max_steps as usize {
+            return Err(
+                Error::new(ErrorKind::QuotaExceeded, "run step", "the execution has too many steps")
+                    .with("limit", self.quota.max_steps),
+            );
+        }
+        let ticket = inner.start(name, occurrence, kind, self.clock.now());
+        let durable = match kind {
+            StepKind::Step => None,
+            StepKind::Effect => Some(self.enqueue(&mut inner, Batch::new())?),
+        };
+        Ok(Asked::Started(ticket, durable))
+    }
+
+    /// Counts a step that waits behind the recorded ones, and resolves when it is worth asking again.
+    pub(crate) async fn wait_for_replay(&self, attempt: u32) -> Result<()> {
+        let changed = self.changed.notified();
+        futures_util::pin_mut!(changed);
+        changed.as_mut().enable();
+        {
+            let mut inner = self.lock();
+            inner.check_open(attempt)?;
+            if inner.run.replay.is_empty() {
+                return Ok(());
+            }
+            inner.run.gated += 1;
+        }
+        changed.await;
+        let mut inner = self.lock();
+        inner.run.gated = inner.run.gated.saturating_sub(1);
+        inner.check_open(attempt)
+    }
+
+    /// The workflow came to rest. If all that could wake it are steps that wait behind recorded ones, its code has
+    /// changed.
+    pub(crate) fn at_rest(&self) {
+        let mut inner = self.lock();
+        let run = &inner.run;
+        if run.gated > 0 && run.open == 0 && !run.replay.is_empty() && run.closed.is_none() {
+            let attention = inner.shape_changed();
+            inner.run.attention = Some(attention);
+            inner.run.closed = Some((
+                ErrorKind::NeedsAttention,
+                "the workflow's code no longer fits its journal",
+            ));
+            drop(inner);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Stores what became of a step; `None` when there is nothing to wait for.
+    pub(crate) fn finish_step(&self, attempt: u32, ordinal: u32, state: StepState) -> Result<Option<Durable>> {
+        if let StepState::Confirmed { result } = &state {
+            self.quota
+                .check_result(serde_json::to_vec(result).map_or(usize::MAX, |text| text.len()))?;
+        }
+        let mut inner = self.lock();
+        inner.check_open(attempt)?;
+        let store_now = inner.end(ordinal, state, self.clock.now())?;
+        if !store_now {
+            return Ok(None);
+        }
+        inner.dirty_steps.insert(ordinal);
+        self.enqueue(&mut inner, Batch::new()).map(Some)
+    }
+
+    /// Notes that a person must decide about an effect, and closes the attempt.
+    pub(crate) fn doubt(&self, attempt: u32, ordinal: u32) -> Error {
+        let mut inner = self.lock();
+        if let Err(error) = inner.check_open(attempt) {
+            return error;
+        }
+        let name = inner
+            .steps
+            .get(&ordinal)
+            .map(|step| step.name.clone())
+            .unwrap_or_default();
+        let error = Error::new(
+            ErrorKind::NeedsAttention,
+            "run effect",
+            "whether the write was applied is unknown",
+        )
+        .with("execution", inner.record.id)
+        .with("step", &name)
+        .next_action("look at the provider, then resolve the execution as done, not done or abort");
+        inner.run.attention = Some(Attention::UnknownEffect { ordinal, name });
+        inner.run.closed = Some((ErrorKind::NeedsAttention, "whether a write was applied is unknown"));
+        drop(inner);
+        self.changed.notify_waiters();
+        error
+    }
+
+    /// A person decided about the effect at `ordinal`: it goes along with the commit of the record.
+    pub(crate) fn decide_effect(&self, ordinal: u32, state: StepState) -> Result<()> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let step = inner
+            .steps
+            .get_mut(&ordinal)
+            .ok_or_else(|| Error::internal("resolve attention", "no such step"))?;
+        step.state = state;
+        step.changed_at = now;
+        inner.dirty_steps.insert(ordinal);
+        Ok(())
+    }
+
+    /// Adds an event. True when it is the first that waits, so that somebody should flush soon.
+    pub(crate) fn emit(&self, attempt: u32, body: EventBody) -> bool {
+        let mut inner = self.lock();
+        if inner.check_open(attempt).is_err() || inner.dropped_events {
+            return false;
+        }
+        if inner.record.last_event >= u64::from(self.quota.max_events) {
+            inner.dropped_events = true;
+            let limit = self.quota.max_events;
+            inner.emit(self.clock.now(), EventBody::Truncated { limit });
+        } else {
+            inner.emit(self.clock.now(), body);
+        }
+        inner.pending.len() == 1
+    }
+
+    /// Notes a problem the workflow lives with.
+    pub(crate) fn problem(&self, attempt: u32, problem: ErrorReport) {
+        let mut inner = self.lock();
+        if inner.check_open(attempt).is_ok() {
+            inner.emit(
+                self.clock.now(),
+                EventBody::Problem {
+                    error: problem.to_string(),
+                },
+            );
+            inner.run.problems.push(problem);
+        }
+    }
+
+    /// Counts something the workflow waits for that is no step, so that it does not look at rest meanwhile.
+    pub(crate) fn busy(self: &Arc<Self>) -> Busy {
+        self.lock().run.open += 1;
+        Busy(Arc::clone(self))
+    }
+
+    /// Makes pending events durable in a page of their own.
+    pub(crate) fn flush(&self) -> Result<Option<Durable>> {
+        let mut inner = self.lock();
+        let Some(first) = inner.pending.first().map(|event| event.seq) else {
+            return Ok(None);
+        };
+        let events = inner.take_pending();
+        let mut batch = Batch::new();
+        let key = self
+            .store
+            .key(Kind::Events, &[inner.record.id.as_bytes(), &first.to_be_bytes()])?;
+        self.store.put(&mut batch, key, &events)?;
+        self.enqueue(&mut inner, batch).map(Some)
+    }
+
+    /// Waits until a commit is durable, then shows its events.
+    pub(crate) async fn settle(&self, durable: Durable) -> Result<CommitSeq> {
+        let seq = durable.commit.await?;
+        let events = self.lock().take_durable(durable.last_event);
+        self.live.publish(events);
+        Ok(seq)
+    }
+
+    /// Adds what changed to `batch` and queues it.
+    fn enqueue(&self, inner: &mut Inner, mut batch: Batch) -> Result<Durable> {
+        let id = *inner.record.id.as_bytes();
+        let dirty = std::mem::take(&mut inner.dirty_steps);
+        if let Some(last) = dirty.last() {
+            let events = inner.take_pending();
+            if let Some(step) = inner.steps.get_mut(last) {
+                step.events.extend(events);
+            }
+        }
+        for ordinal in dirty {
+            if let Some(step) = inner.steps.get(&ordinal) {
+                let key = self.store.key(Kind::Step, &[&id, &ordinal.to_be_bytes()])?;
+                self.store.put(&mut batch, key, step)?;
+            }
+        }
+        if std::mem::take(&mut inner.record_dirty) {
+            let key = self.store.key(Kind::Execution, &[&id])?;
+            self.store.put(&mut batch, key, &inner.record)?;
+        }
+        Ok(Durable {
+            commit: self.store.commit(batch),
+            last_event: inner.unpublished.back().map_or(0, |event| event.seq),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Journal::busy`].
+pub(crate) struct Busy(Arc<Journal>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut inner = self.0.lock();
+        inner.run.open = inner.run.open.saturating_sub(1);
+    }
+}
+
+impl Inner {
+    fn check_open(&self, attempt: u32) -> Result<()> {
+        let closed = match &self.run.closed {
+            Some((kind, why)) => (*kind, *why),
+            None if attempt != self.run.attempt => (ErrorKind::Closed, "this attempt was replaced by a later one"),
+            None => return Ok(()),
+        };
+        Err(Error::new(closed.0, "run step", closed.1).with("execution", self.record.id))
+    }
+
+    fn open_for_replay(&mut self) {
+        let must_come = |step: &&StepRecord| !matches!(step.state, StepState::NotApplied { .. });
+        self.run.replay = self.steps.values().filter(must_come).map(|step| step.ordinal).collect();
+    }
+
+    /// A recorded step is asked for again.
+    fn visit(&mut self, ordinal: u32, kind: StepKind) -> Result<StepTicket> {
+        let shape_changed = self.steps.get(&ordinal).is_none_or(|step| step.kind != kind);
+        if shape_changed {
+            self.run.attention = Some(self.shape_changed());
+            let why = "the workflow's code no longer fits its journal";
+            self.run.closed = Some((ErrorKind::NeedsAttention, why));
+            return Err(Error::new(ErrorKind::NeedsAttention, "run step", why));
+        }
+        self.run.replay.remove(&ordinal);
+        let Some(step) = self.steps.get_mut(&ordinal) else {
+            return Err(Error::internal("run step", "the journal lost a step"));
+        };
+        if !step.state.is_final() {
+            self.run.open += 1;
+            step.attempts += 1;
+        }
+        let known = Some(step.state.clone());
+        let idempotency_key = self.key_of(ordinal);
+        Ok(StepTicket {
+            ordinal,
+            idempotency_key,
+            known,
+        })
+    }
+
+    fn start(&mut self, name: &str, occurrence: u32, kind: StepKind, now: bifrost_core::Timestamp) -> StepTicket {
+        self.keep_failures_gone_past();
+        let ordinal = self.steps.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.steps.insert(
+            ordinal,
+            StepRecord {
+                ordinal,
+                name: name.to_owned(),
+                occurrence,
+                kind,
+                state: StepState::Intended,
+                attempts: 1,
+                started_at: now,
+                changed_at: now,
+                events: Vec::new(),
+            },
+        );
+        self.identities.insert((name.to_owned(), occurrence), ordinal);
+        self.run.open += 1;
+        self.emit(
+            now,
+            EventBody::StepStarted {
+                name: name.to_owned(),
+                occurrence,
+                kind,
+            },
+        );
+        if kind == StepKind::Effect {
+            self.dirty_steps.insert(ordinal);
+        }
+        StepTicket {
+            ordinal,
+            idempotency_key: self.key_of(ordinal),
+            known: None,
+        }
+    }
+
+    /// The workflow goes on although steps failed in a way that may pass: what follows depends on those failures, so
+    /// they become part of the journal.
+    fn keep_failures_gone_past(&mut self) {
+        for ordinal in std::mem::take(&mut self.run.failed) {
+            if let Some(step) = self.steps.get_mut(&ordinal)
+                && let StepState::NotApplied { error } = &step.state
+            {
+                step.state = StepState::Refused { error: error.clone() };
+                self.dirty_steps.insert(ordinal);
+            }
+        }
+    }
+
+    /// Notes what became of a step; true when that has to be stored now.
+    fn end(&mut self, ordinal: u32, state: StepState, now: bifrost_core::Timestamp) -> Result<bool> {
+        let Some(step) = self.steps.get_mut(&ordinal) else {
+            return Err(Error::internal("run step", "no such step"));
+        };
+        step.changed_at = now;
+        let (name, occurrence, kind) = (step.name.clone(), step.occurrence, step.kind);
+        let passing = matches!(state, StepState::NotApplied { .. });
+        let body = match &state {
+            StepState::Confirmed { .. } => Some(EventBody::StepFinished { name, occurrence }),
+            StepState::Refused { error } | StepState::NotApplied { error } => {
+                let error = error.to_string();
+                Some(EventBody::StepFailed {
+                    name,
+                    occurrence,
+                    error,
+                })
+            }
+            StepState::Intended | StepState::Unknown => None,
+        };
+        let still_open = matches!(state, StepState::Intended | StepState::Unknown);
+        step.state = state;
+        if passing {
+            self.run.failed.insert(ordinal);
+        }
+        if !still_open {
+            self.run.open = self.run.open.saturating_sub(1);
+        }
+        if let Some(body) = body {
+            self.emit(now, body);
+        }
+        Ok(kind == StepKind::Effect || !passing)
+    }
+
+    fn emit(&mut self, at: bifrost_core::Timestamp, body: EventBody) {
+        self.record.last_event += 1;
+        self.pending.push(Event {
+            seq: self.record.last_event,
+            at,
+            body,
+        });
+    }
+
+    /// Events that the commit being built carries.
+    fn take_pending(&mut self) -> Vec<Event> {
+        let events = std::mem::take(&mut self.pending);
+        self.unpublished.extend(events.iter().cloned());
+        events
+    }
+
+    /// Events up to `last`, which have become durable.
+    fn take_durable(&mut self, last: u64) -> Vec<Event> {
+        let count = self.unpublished.partition_point(|event| event.seq <= last);
+        self.unpublished.drain(..count).collect()
+    }
+
+    fn shape_changed(&self) -> Attention {
+        Attention::ShapeChanged {
+            recorded: self
+                .steps
+                .values()
+                .map(|step| format!("{}#{}", step.name, step.occurrence))
+                .collect(),
+            requested: self.run.requested.clone(),
+        }
+    }
+
+    /// The same for every try of a step of this execution, and for no other.
+    fn key_of(&self, ordinal: u32) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(self.record.id.as_bytes());
+        if let Some(step) = self.steps.get(&ordinal) {
+            hasher.update(step.occurrence.to_be_bytes());
+            hasher.update(step.name.as_bytes());
+        }
+        let digest = hasher.finalize();
+        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,73 @@
+//! Reading an execution back from the store.
+
+use bifrost_core::event::Event;
+use bifrost_core::execution::{ExecutionRecord, StepRecord};
+use bifrost_core::store::key::Kind;
+use bifrost_core::store::records::TenantStore;
+use bifrost_core::store::{Batch, Scan};
+use bifrost_core::{Error, ErrorKind, ExecutionId, Result};
+use serde::de::DeserializeOwned;
+
+use super::journal::Stored;
+use crate::tenant::shared::TenantShared;
+
+/// The record alone.
+pub(crate) async fn record(store: &TenantStore, id: ExecutionId) -> Result<ExecutionRecord> {
+    let key = store.key(Kind::Execution, &[id.as_bytes()])?;
+    match store.get::<ExecutionRecord>(&key).await? {
+        Some(found) => Ok(found.value),
+        None => Err(
+            Error::new(ErrorKind::NotFound, "find execution", "no execution of this id")
+                .with("tenant", store.scope())
+                .with("execution", id),
+        ),
+    }
+}
+
+/// Claims a stored execution for this start of the hub and reads it; `None` when it has ended.
+///
+/// Claiming it by a commit also makes sure that whatever its former owner had queued is durable before it is read.
+pub(crate) async fn claim(tenant: &TenantShared, id: ExecutionId) -> Result<Option<Stored>> {
+    let store = &tenant.store;
+    let mut claimed = record(store, id).await?;
+    if claimed.state.is_terminal() {
+        return Ok(None);
+    }
+    claimed.epoch = tenant.hub.epoch;
+    // After an orderly shutdown nobody is suspected of having brought the process down.
+    if !tenant.hub.clean_start {
+        claimed.recoveries += 1;
+    }
+    let mut batch = Batch::new();
+    let key = store.key(Kind::Execution, &[id.as_bytes()])?;
+    store.put(&mut batch, key, &claimed)?;
+    store.commit(batch).await?;
+    everything(store, id).await.map(Some)
+}
+
+/// Record, steps and events.
+pub(crate) async fn everything(store: &TenantStore, id: ExecutionId) -> Result<Stored> {
+    let record = record(store, id).await?;
+    let steps: Vec<StepRecord> = all_under(store, Kind::Step, id).await?;
+    let pages: Vec<Vec<Event>> = all_under(store, Kind::Events, id).await?;
+    let mut events = record.events.clone();
+    events.extend(steps.iter().flat_map(|step| step.events.iter().cloned()));
+    events.extend(pages.into_iter().flatten());
+    events.sort_by_key(|event| event.seq);
+    Ok(Stored { record, steps, events })
+}
+
+async fn all_under<T: DeserializeOwned>(store: &TenantStore, kind: Kind, id: ExecutionId) -> Result<Vec<T>> {
+    let prefix = store.scope().kind(kind).then(id.as_bytes());
+    let mut found = Vec::new();
+    let mut scan = Scan::prefix(prefix.clone());
+    loop {
+        let page = store.scan::<T>(scan).await?;
+        let last = page.entries.last().map(|(key, _)| key.clone());
+        found.extend(page.entries.into_iter().map(|(_, entry)| entry.value));
+        match last {
+            Some(last) if page.more => scan = Scan::prefix(prefix.clone()).after(last),
+            _ => return Ok(found),
+        }
+    }
+}

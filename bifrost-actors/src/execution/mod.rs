@@ -1,0 +1,139 @@
+//! One execution: the sole writer of its record, steps and events. A leaf: it may wait for the store.
+//!
+//! ```text
+//! Accept ─ durable ─► in line for a slot ─ SlotGranted ─► attempt (a task) ─ AttemptEnded ─► end | retry | attention
+//! ```
+//! The workflow's code runs in a task beside the actor, so deadlines and cancellation are kept even when the code does
+//! not cooperate: the attempt is closed in the journal, the record is finished, and what the code does later is
+//! refused.
+
+pub(crate) mod attempt;
+pub(crate) mod host;
+pub(crate) mod journal;
+pub(crate) mod load;
+pub(crate) mod message;
+mod running;
+pub(crate) mod state;
+
+use std::sync::Arc;
+
+use bifrost_core::execution::ExecutionRecord;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use crate::live::Live;
+use crate::tenant::shared::TenantShared;
+use journal::Stored;
+use message::ExecutionMessage;
+use running::Running;
+use state::{ExecutionActorState, Timers};
+
+/// See the module.
+pub(crate) struct ExecutionActor;
+
+/// What an execution actor starts from.
+pub(crate) struct ExecutionArgs {
+    pub(crate) tenant: Arc<TenantShared>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) stored: Stored,
+}
+
+/// What an idempotency key leads to.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct IdempotencyRecord {
+    pub(crate) execution: bifrost_core::ExecutionId,
+    /// Of workflow and parameters: the same key for something else is refused.
+    pub(crate) request: String,
+}
+
+/// The hash that tells whether two requests ask for the same.
+pub(crate) fn request_hash(record: &ExecutionRecord) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(record.workflow.as_str().as_bytes());
+    hasher.update([0]);
+    hasher.update(record.params.to_string().as_bytes());
+    hasher.finalize()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Where an idempotency key is kept; the key itself may be personal and is hashed.
+pub(crate) fn idempotency_parts(key: &bifrost_core::IdempotencyKey) -> [u8; 32] {
+    Sha256::digest(key.as_str().as_bytes()).into()
+}
+
+type Handled = Result<(), ActorProcessingErr>;
+
+impl Actor for ExecutionActor {
+    type Msg = ExecutionMessage;
+    type State = ExecutionActorState;
+    type Arguments = ExecutionArgs;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<ExecutionMessage>,
+        args: ExecutionArgs,
+    ) -> Result<ExecutionActorState, ActorProcessingErr> {
+        let workflow = args.tenant.hub.workflows.get(&args.stored.record.workflow).cloned();
+        let journal = args.tenant.journal(args.stored, &args.live);
+        Ok(ExecutionActorState {
+            tenant: args.tenant,
+            live: args.live,
+            journal,
+            workflow,
+            attempt: None,
+            slot: None,
+            timers: Timers::default(),
+            cancel: watch::Sender::new(false),
+            draining: false,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ExecutionMessage>,
+        message: ExecutionMessage,
+        state: &mut ExecutionActorState,
+    ) -> Handled {
+        let mut run = Running { myself: &myself, state };
+        match message {
+            ExecutionMessage::Accept(reply) => {
+                let accepted = run.accept().await;
+                let failed = accepted.is_err();
+                // A caller that gave up has its answer in the store.
+                let _ = reply.send(accepted);
+                if failed {
+                    myself.stop(None);
+                }
+            }
+            ExecutionMessage::Resume => run.go_on().await?,
+            ExecutionMessage::SlotGranted(slot) => run.start_attempt(slot)?,
+            ExecutionMessage::AttemptEnded { attempt, end } => run.attempt_ended(attempt, end).await?,
+            ExecutionMessage::RetryDue => run.get_in_line(),
+            ExecutionMessage::QueueDeadline => run.queue_deadline().await?,
+            ExecutionMessage::RunDeadline => run.run_deadline().await?,
+            ExecutionMessage::Cancel {
+                principal,
+                reason,
+                reply,
+            } => {
+                let _ = reply.send(run.cancel(principal, reason).await);
+            }
+            ExecutionMessage::CancelGraceOver => run.grace_over().await?,
+            ExecutionMessage::Resolve {
+                principal,
+                resolution,
+                reply,
+            } => {
+                let _ = reply.send(run.resolve(principal, resolution).await);
+            }
+            ExecutionMessage::FlushSoon => run.flush_soon(),
+            ExecutionMessage::Flush => run.flush().await?,
+            ExecutionMessage::Drain => run.drain(),
+            ExecutionMessage::Requeue => run.requeue().await?,
+        }
+        Ok(())
+    }
+}

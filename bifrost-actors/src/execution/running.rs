@@ -1,0 +1,540 @@
+//! The execution actor at work on one message: the protocol, step by step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bifrost_core::audit::{AuditOutcome, AuditRecord};
+use bifrost_core::error::ErrorReport;
+use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Outcome, Resolution, StepState};
+use bifrost_core::store::Precondition;
+use bifrost_core::store::key::Kind;
+use bifrost_core::workflow::host::RunInfo;
+use bifrost_core::workflow::{Context, Deadlines};
+use bifrost_core::{Error, ErrorKind, Principal, Result};
+use ractor::ActorRef;
+
+use super::attempt::{Attempt, AttemptEnd};
+use super::host::RunHost;
+use super::message::ExecutionMessage;
+use super::state::{self, ExecutionActorState, Next, Returned};
+use super::{IdempotencyRecord, idempotency_parts, request_hash};
+use crate::live::Ended;
+use crate::slots::Slot;
+use crate::task::{after, spawn};
+
+/// See the module.
+pub(super) struct Running<'a> {
+    pub(super) myself: &'a ActorRef<ExecutionMessage>,
+    pub(super) state: &'a mut ExecutionActorState,
+}
+
+impl Running<'_> {
+    /// The record, the key that must be new, the entry in the list of work to resume and the audit record become
+    /// durable together.
+    pub(super) async fn accept(&mut self) -> Result<()> {
+        let tenant = Arc::clone(&self.state.tenant);
+        let now = tenant.hub.clock.now();
+        let durable = self.state.journal.commit_record(
+            |_| Ok(()),
+            None,
+            |record, batch| {
+                if let Some(key) = &record.idempotency_key {
+                    let key = tenant.store.key(Kind::Idempotency, &[&idempotency_parts(key)])?;
+                    batch.require(Precondition::Absent(key.clone()));
+                    let entry = IdempotencyRecord {
+                        execution: record.id,
+                        request: request_hash(record),
+                    };
+                    tenant.store.put(batch, key, &entry)?;
+                }
+                batch.put(tenant.store.active_key(&record.id)?, Vec::new());
+                let audit = AuditRecord::new(
+                    now,
+                    record.principal.clone(),
+                    "execution.accept",
+                    record.id,
+                    AuditOutcome::Allowed,
+                )
+                .with("workflow", &record.workflow);
+                tenant.audit_log.append(batch, &audit)
+            },
+        );
+        let durable = match durable {
+            Ok(durable) => self.state.journal.settle(durable).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = durable {
+            self.state.live.end(Ended::Dropped);
+            return Err(error);
+        }
+        self.wait_for_start();
+        Ok(())
+    }
+
+    /// Goes on from the stored state.
+    pub(super) async fn go_on(&mut self) -> Result<()> {
+        let record = self.state.journal.record();
+        match record.state {
+            ExecutionState::Cancelling => return self.end(state::cancelled(self.doubts())).await,
+            ExecutionState::NeedsAttention => return Ok(()),
+            ExecutionState::Running => {
+                // The attempt died with its process: it counts, and its journal is replayed.
+                let reason = Some("its process died; taken up again".to_owned());
+                self.commit(|record| record.become_state(ExecutionState::Pending), reason, None)
+                    .await?;
+            }
+            _ => {}
+        }
+        if record.recoveries > self.state.tenant.hub.config.max_recoveries {
+            let recoveries = record.recoveries;
+            return self.set_aside(Attention::Poisoned { recoveries }).await;
+        }
+        if self.state.workflow.is_none() {
+            return self.set_aside(Attention::WorkflowMissing).await;
+        }
+        self.wait_for_start();
+        Ok(())
+    }
+
+    /// Starts the clocks that run while it waits, and gets in line now or when its retry is due.
+    fn wait_for_start(&mut self) {
+        let now = self.state.tenant.hub.clock.now();
+        let (run_deadline, queue_deadline, retry_at) = self
+            .state
+            .journal
+            .with_record(|record| (record.run_deadline, record.queue_deadline, record.retry_at));
+        match run_deadline {
+            Some(deadline) => {
+                self.state.timers.run = Some(self.after(deadline.since(now), ExecutionMessage::RunDeadline));
+            }
+            None => {
+                self.state.timers.queue = Some(self.after(queue_deadline.since(now), ExecutionMessage::QueueDeadline));
+            }
+        }
+        match retry_at.map(|at| at.since(now)).filter(|wait| !wait.is_zero()) {
+            Some(wait) => self.state.timers.retry = Some(self.after(wait, ExecutionMessage::RetryDue)),
+            None => self.get_in_line(),
+        }
+    }
+
+    pub(super) fn get_in_line(&mut self) {
+        if self.state.draining {
+            return;
+        }
+        let tenant = &self.state.tenant;
+        let limit = tenant.record().map_or(1, |record| record.quota.max_running);
+        let turn = tenant.hub.slots.request(&tenant.id, limit);
+        let myself = self.myself.clone();
+        self.state.timers.in_line = Some(spawn(async move {
+            if let Ok(slot) = turn.await {
+                // The message gives the slot back when the actor is gone.
+                let _ = myself.cast(ExecutionMessage::SlotGranted(slot));
+            }
+        }));
+    }
+
+    /// Begins an attempt in the slot that was granted.
+    pub(super) fn start_attempt(&mut self, slot: Slot) -> Result<()> {
+        let pending = self
+            .state
+            .journal
+            .with_record(|record| record.state == ExecutionState::Pending);
+        let Some(workflow) = self.state.workflow.clone().filter(|_| pending && !self.state.draining) else {
+            return Ok(());
+        };
+        let deadlines = *workflow.spec().deadlines();
+        let number = self.state.journal.begin_attempt(deadlines.run)?;
+        let record = self.state.journal.record();
+        self.state.timers.queue = None;
+        if self.state.timers.run.is_none() {
+            self.state.timers.run = Some(self.after(deadlines.run, ExecutionMessage::RunDeadline));
+        }
+        let context = self.context(&record, &deadlines);
+        self.state.attempt = Some(Attempt::start(
+            number,
+            workflow,
+            context,
+            record.params,
+            &self.state.journal,
+            self.myself,
+        ));
+        self.state.slot = Some(slot);
+        Ok(())
+    }
+
+    fn context(&self, record: &ExecutionRecord, deadlines: &Deadlines) -> Context {
+        Context::new(Arc::new(RunHost {
+            info: RunInfo {
+                tenant: self.state.tenant.id.clone(),
+                execution: record.id,
+                workflow: record.workflow.clone(),
+                attempt: record.attempt,
+                principal: record.principal.clone(),
+                step_deadline: deadlines.step,
+            },
+            tenant: Arc::clone(&self.state.tenant),
+            journal: Arc::clone(&self.state.journal),
+            actor: self.myself.clone(),
+            cancelled: self.state.cancel.subscribe(),
+        }))
+    }
+
+    pub(super) async fn attempt_ended(&mut self, attempt: u32, end: Result<AttemptEnd, Error>) -> Result<()> {
+        if self
+            .state
+            .attempt
+            .as_ref()
+            .is_none_or(|running| running.number() != attempt)
+        {
+            return Ok(());
+        }
+        let unfinished_replay = self.state.journal.unfinished_replay();
+        self.stop_attempt();
+        let (attention, problems) = self.state.journal.attempt_findings();
+        let result = end.and_then(|end| end.result).and_then(|output| {
+            let size = serde_json::to_vec(&output).map_or(usize::MAX, |text| text.len());
+            self.state.tenant.record()?.quota.check_result(size)?;
+            Ok(output)
+        });
+        let record = self.state.journal.record();
+        let never = bifrost_core::policy::retry::RetryPolicy::never();
+        let next = state::decide(Returned {
+            record: &record,
+            result,
+            attention,
+            unfinished_replay,
+            problems,
+            policy: self
+                .state
+                .workflow
+                .as_ref()
+                .map_or(&never, |workflow| workflow.spec().retry()),
+            jitter: self.state.tenant.hub.entropy.fraction(),
+            now: self.state.tenant.hub.clock.now(),
+        });
+        match next {
+            Next::End(outcome) => self.end(outcome).await,
+            Next::Attention(attention) => self.set_aside(attention).await,
+            Next::Retry(_, error) if self.state.draining => self.put_back(Some(error.to_string())).await,
+            Next::Retry(delay, error) => self.retry_after(delay, &error).await,
+        }
+    }
+
+    async fn retry_after(&mut self, delay: Duration, error: &Error) -> Result<()> {
+        self.state.journal.forget_passing_failures();
+        let at = self.state.tenant.hub.clock.now().saturating_add(delay);
+        let change = move |record: &mut ExecutionRecord| {
+            record.retry_at = Some(at);
+            record.become_state(ExecutionState::Pending)
+        };
+        self.commit(change, Some(error.to_string()), None).await?;
+        self.state.timers.retry = Some(self.after(delay, ExecutionMessage::RetryDue));
+        Ok(())
+    }
+
+    pub(super) async fn queue_deadline(&mut self) -> Result<()> {
+        let (waiting, accepted_at, deadline) = self.state.journal.with_record(|record| {
+            (
+                record.state == ExecutionState::Pending,
+                record.accepted_at,
+                record.queue_deadline,
+            )
+        });
+        if !waiting || self.state.attempt.is_some() {
+            return Ok(());
+        }
+        self.end(state::timed_out("queue", deadline.since(accepted_at), Vec::new()))
+            .await
+    }
+
+    /// The workflow has run too long: the attempt is closed whether its code cooperates or not.
+    pub(super) async fn run_deadline(&mut self) -> Result<()> {
+        let (state, limit) = self.state.journal.with_record(|record| {
+            let limit = record
+                .run_deadline
+                .zip(record.started_at)
+                .map(|(end, start)| end.since(start));
+            (record.state, limit.unwrap_or_default())
+        });
+        match state {
+            ExecutionState::Pending | ExecutionState::Running => {
+                self.close(ErrorKind::Timeout, "the run deadline passed");
+                let problems = self.findings();
+                self.end(state::timed_out("run", limit, problems)).await
+            }
+            ExecutionState::Cancelling => self.grace_over().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the wish to cancel durable, then gives the workflow time to stop by itself.
+    pub(super) async fn cancel(&mut self, principal: Principal, reason: String) -> Result<()> {
+        let state = self.state.journal.with_record(|record| record.state);
+        if state == ExecutionState::Cancelling || state.is_terminal() {
+            return Ok(());
+        }
+        let audit = self.audit(principal, "execution.cancel", AuditOutcome::Allowed);
+        if state == ExecutionState::NeedsAttention {
+            let outcome = state::cancelled(self.doubts());
+            return self.finish(outcome, Some(reason), Some(audit)).await;
+        }
+        let change = |record: &mut ExecutionRecord| record.become_state(ExecutionState::Cancelling);
+        self.commit(change, Some(reason), Some(audit)).await?;
+        if self.state.attempt.is_none() {
+            return self.end(state::cancelled(Vec::new())).await;
+        }
+        self.state.cancel.send_replace(true);
+        let grace = self.state.tenant.hub.config.cancel_grace;
+        self.state.timers.grace = Some(self.after(grace, ExecutionMessage::CancelGraceOver));
+        Ok(())
+    }
+
+    pub(super) async fn grace_over(&mut self) -> Result<()> {
+        if self.state.journal.with_record(|record| record.state) != ExecutionState::Cancelling {
+            return Ok(());
+        }
+        self.close(ErrorKind::Cancelled, "the execution was cancelled");
+        let problems = self.findings();
+        self.end(state::cancelled(problems)).await
+    }
+
+    /// Puts the execution where a person must decide.
+    async fn set_aside(&mut self, attention: Attention) -> Result<()> {
+        self.state.timers.run = None;
+        let reason = serde_json::to_string(&attention).ok();
+        let audit = self.audit(Principal::System, "execution.needs_attention", AuditOutcome::Failed);
+        let change = move |record: &mut ExecutionRecord| {
+            if record.state == ExecutionState::Pending {
+                record.become_state(ExecutionState::Running)?;
+            }
+            record.become_state(ExecutionState::NeedsAttention)?;
+            record.attention = Some(attention);
+            Ok(())
+        };
+        self.commit(change, reason, Some(audit)).await
+    }
+
+    /// Carries out what a person decided.
+    pub(super) async fn resolve(&mut self, principal: Principal, resolution: Resolution) -> Result<()> {
+        let (state, attention) = self
+            .state
+            .journal
+            .with_record(|record| (record.state, record.attention.clone()));
+        let Some(attention) = attention.filter(|_| state == ExecutionState::NeedsAttention) else {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "resolve attention",
+                format!("the execution is {state}: there is nothing to decide"),
+            )
+            .with("execution", self.state.live.id()));
+        };
+        let audit = self
+            .audit(principal, "execution.resolve", AuditOutcome::Allowed)
+            .with("decision", decision(&resolution));
+        if resolution == Resolution::Abort {
+            let error = Error::new(
+                ErrorKind::NeedsAttention,
+                "resolve attention",
+                "a person decided to give up",
+            );
+            let outcome = state::failed(error, self.doubts());
+            return self.finish(outcome, None, Some(audit)).await;
+        }
+        self.apply(&attention, resolution)?;
+        let change = |record: &mut ExecutionRecord| {
+            record.attention = None;
+            record.recoveries = 0;
+            record.run_deadline = None;
+            record.started_at = None;
+            record.become_state(ExecutionState::Pending)
+        };
+        self.commit(change, None, Some(audit)).await?;
+        self.get_in_line();
+        Ok(())
+    }
+
+    fn apply(&mut self, attention: &Attention, resolution: Resolution) -> Result<()> {
+        match (attention, resolution) {
+            (Attention::UnknownEffect { ordinal, .. }, Resolution::Done { result }) => self
+                .state
+                .journal
+                .decide_effect(*ordinal, StepState::Confirmed { result }),
+            (Attention::UnknownEffect { ordinal, .. }, Resolution::NotDone) => {
+                let error = Error::new(
+                    ErrorKind::Cancelled,
+                    "resolve attention",
+                    "a person found it was not applied",
+                );
+                let error = error.to_report();
+                self.state
+                    .journal
+                    .decide_effect(*ordinal, StepState::NotApplied { error })
+            }
+            (Attention::UnknownEffect { name, .. }, _) => Err(Error::invalid(
+                "resolve attention",
+                "say whether the write was applied: done or not done",
+            )
+            .with("step", name)),
+            (Attention::WorkflowMissing, Resolution::Resume) if self.state.workflow.is_none() => Err(Error::invalid(
+                "resolve attention",
+                "the workflow is not registered in this process",
+            )
+            .next_action("start the hub with the workflow registered")),
+            (_, Resolution::Resume) => Ok(()),
+            _ => Err(Error::invalid("resolve attention", "only resume or abort fit here")),
+        }
+    }
+
+    pub(super) fn flush_soon(&mut self) {
+        let wait = self.state.tenant.hub.config.event_flush;
+        self.state.timers.flush = Some(self.after(wait, ExecutionMessage::Flush));
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        match self.state.journal.flush()? {
+            Some(durable) => self.state.journal.settle(durable).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The hub shuts down: what runs may end, nothing starts.
+    pub(super) fn drain(&mut self) {
+        self.state.draining = true;
+        self.state.timers.in_line = None;
+        self.state.timers.retry = None;
+        if self.state.attempt.is_none() {
+            // Nothing of it runs: its stored state is what the next start goes on from.
+            self.leave();
+        }
+    }
+
+    /// The hub waits no longer: closes the attempt and puts the execution back.
+    pub(super) async fn requeue(&mut self) -> Result<()> {
+        self.close(ErrorKind::Closed, "the hub is shutting down");
+        self.put_back(Some("the hub was shut down".to_owned())).await
+    }
+
+    async fn put_back(&mut self, reason: Option<String>) -> Result<()> {
+        let running = self
+            .state
+            .journal
+            .with_record(|record| record.state == ExecutionState::Running);
+        if running {
+            self.commit(|record| record.become_state(ExecutionState::Pending), reason, None)
+                .await?;
+        }
+        self.leave();
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.state.live.end(Ended::Requeued);
+        self.myself.stop(None);
+    }
+
+    /// Ends the execution: outcome, place in the list of work and audit record become durable together; only then
+    /// do waiters and subscribers hear of it.
+    async fn end(&mut self, outcome: Outcome) -> Result<()> {
+        self.finish(outcome, None, None).await
+    }
+
+    async fn finish(&mut self, outcome: Outcome, reason: Option<String>, also: Option<AuditRecord>) -> Result<()> {
+        self.stop_attempt();
+        let tenant = Arc::clone(&self.state.tenant);
+        let now = tenant.hub.clock.now();
+        let good = matches!(
+            outcome.state,
+            ExecutionState::Succeeded | ExecutionState::CompletedWithErrors
+        );
+        let audited = if good {
+            AuditOutcome::Succeeded
+        } else {
+            AuditOutcome::Failed
+        };
+        let audit = self
+            .audit(Principal::System, "execution.finish", audited)
+            .with("state", outcome.state);
+        let stored = outcome.clone();
+        let durable = self.state.journal.commit_record(
+            move |record| {
+                record.become_state(stored.state)?;
+                record.finished_at = Some(now);
+                record.attention = None;
+                record.retry_at = None;
+                record.outcome = Some(stored);
+                Ok(())
+            },
+            reason,
+            |record, batch| {
+                batch.delete(tenant.store.active_key(&record.id)?);
+                for audit in also.iter().chain([&audit]) {
+                    tenant.audit_log.append(batch, audit)?;
+                }
+                Ok(())
+            },
+        )?;
+        self.state.journal.settle(durable).await?;
+        self.state.live.end(Ended::Outcome(Arc::new(outcome)));
+        self.myself.stop(None);
+        Ok(())
+    }
+
+    async fn commit(
+        &mut self,
+        change: impl FnOnce(&mut ExecutionRecord) -> Result<()>,
+        reason: Option<String>,
+        audit: Option<AuditRecord>,
+    ) -> Result<()> {
+        let tenant = Arc::clone(&self.state.tenant);
+        let durable = self
+            .state
+            .journal
+            .commit_record(change, reason, |_, batch| match &audit {
+                Some(audit) => tenant.audit_log.append(batch, audit),
+                None => Ok(()),
+            })?;
+        self.state.journal.settle(durable).await.map(drop)
+    }
+
+    fn audit(&self, actor: Principal, action: &str, outcome: AuditOutcome) -> AuditRecord {
+        let now = self.state.tenant.hub.clock.now();
+        AuditRecord::new(now, actor, action, self.state.live.id(), outcome)
+    }
+
+    fn after(&self, wait: Duration, message: ExecutionMessage) -> crate::task::Task {
+        after(&self.state.tenant.hub.clock, wait, self.myself, message)
+    }
+
+    fn close(&mut self, kind: ErrorKind, why: &'static str) {
+        self.state.journal.close_attempt(kind, why);
+        self.stop_attempt();
+    }
+
+    fn stop_attempt(&mut self) {
+        self.state.attempt = None;
+        self.state.slot = None;
+        self.state.timers.grace = None;
+    }
+
+    /// The problems the attempt reported, and the writes that were under way.
+    fn findings(&self) -> Vec<ErrorReport> {
+        let (_, mut problems) = self.state.journal.attempt_findings();
+        problems.extend(self.doubts());
+        problems
+    }
+
+    fn doubts(&self) -> Vec<ErrorReport> {
+        state::doubt(&self.state.journal.effects_in_doubt())
+            .into_iter()
+            .collect()
+    }
+}
+
+fn decision(resolution: &Resolution) -> &'static str {
+    match resolution {
+        Resolution::Done { .. } => "done",
+        Resolution::NotDone => "not_done",
+        Resolution::Resume => "resume",
+        Resolution::Abort => "abort",
+    }
+}

@@ -1,0 +1,250 @@
+//! What an execution actor holds, and its decisions as plain functions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bifrost_core::error::ErrorReport;
+use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Outcome};
+use bifrost_core::policy::retry::RetryPolicy;
+use bifrost_core::workflow::Workflow;
+use bifrost_core::{Error, ErrorKind, Result, Timestamp};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::attempt::Attempt;
+use super::journal::Journal;
+use crate::live::Live;
+use crate::slots::Slot;
+use crate::task::Task;
+use crate::tenant::shared::TenantShared;
+
+/// The state of one execution actor.
+pub(crate) struct ExecutionActorState {
+    pub(crate) tenant: Arc<TenantShared>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) workflow: Option<Arc<dyn Workflow>>,
+    pub(crate) attempt: Option<Attempt>,
+    pub(crate) slot: Option<Slot>,
+    pub(crate) timers: Timers,
+    pub(crate) cancel: watch::Sender<bool>,
+    pub(crate) draining: bool,
+}
+
+/// Waits that end when the state does.
+#[derive(Default)]
+pub(crate) struct Timers {
+    pub(crate) in_line: Option<Task>,
+    pub(crate) queue: Option<Task>,
+    pub(crate) run: Option<Task>,
+    pub(crate) retry: Option<Task>,
+    pub(crate) grace: Option<Task>,
+    pub(crate) flush: Option<Task>,
+}
+
+/// What follows when the workflow's code has returned.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// The execution has ended.
+    End(Outcome),
+    /// Another attempt is made after this delay.
+    Retry(Duration, Error),
+    /// A person must decide.
+    Attention(Attention),
+}
+
+/// Everything the decision depends on.
+pub(crate) struct Returned<'a> {
+    pub(crate) record: &'a ExecutionRecord,
+    pub(crate) result: Result<Value>,
+    pub(crate) attention: Option<Attention>,
+    pub(crate) unfinished_replay: Option<Attention>,
+    pub(crate) problems: Vec<ErrorReport>,
+    pub(crate) policy: &'a RetryPolicy,
+    pub(crate) jitter: f64,
+    pub(crate) now: Timestamp,
+}
+
+/// Decides what follows.
+pub(crate) fn decide(returned: Returned<'_>) -> Next {
+    let Returned {
+        record,
+        result,
+        attention,
+        unfinished_replay,
+        problems,
+        policy,
+        jitter,
+        now,
+    } = returned;
+    if record.state == ExecutionState::Cancelling {
+        return Next::End(cancelled(problems));
+    }
+    if let Some(attention) = attention {
+        return Next::Attention(attention);
+    }
+    match (result, unfinished_replay) {
+        (Ok(_), Some(shape)) => Next::Attention(shape),
+        (Ok(output), None) => Next::End(succeeded(output, problems)),
+        (Err(error), _) => match policy.decide(record.attempt, &error, jitter) {
+            Some(delay) if fits(record.run_deadline, now, delay) => Next::Retry(delay, error),
+            _ => Next::End(failed(error, problems)),
+        },
+    }
+}
+
+fn fits(deadline: Option<Timestamp>, now: Timestamp, delay: Duration) -> bool {
+    deadline.is_none_or(|deadline| now.saturating_add(delay) < deadline)
+}
+
+fn succeeded(output: Value, problems: Vec<ErrorReport>) -> Outcome {
+    let state = if problems.is_empty() {
+        ExecutionState::Succeeded
+    } else {
+        ExecutionState::CompletedWithErrors
+    };
+    Outcome {
+        state,
+        output,
+        error: None,
+        problems,
+    }
+}
+
+/// The end of an execution whose workflow failed for good.
+pub(crate) fn failed(error: Error, problems: Vec<ErrorReport>) -> Outcome {
+    Outcome {
+        state: ExecutionState::Failed,
+        output: Value::Null,
+        error: Some(error.to_report()),
+        problems,
+    }
+}
+
+/// The end of an execution that was cancelled.
+pub(crate) fn cancelled(problems: Vec<ErrorReport>) -> Outcome {
+    let error = Error::new(ErrorKind::Cancelled, "run workflow", "the execution was cancelled");
+    Outcome {
+        state: ExecutionState::Cancelled,
+        output: Value::Null,
+        error: Some(error.to_report()),
+        problems,
+    }
+}
+
+/// The end of an execution that took too long.
+pub(crate) fn timed_out(phase: &str, limit: Duration, problems: Vec<ErrorReport>) -> Outcome {
+    let error = Error::new(
+        ErrorKind::Timeout,
+        "run workflow",
+        format!("the {phase} deadline passed"),
+    )
+    .with("limit", format!("{}s", limit.as_secs_f64()));
+    Outcome {
+        state: ExecutionState::TimedOut,
+        output: Value::Null,
+        error: Some(error.to_report()),
+        problems,
+    }
+}
+
+/// A problem that tells of effects whose outcome is not known when the execution is ended from outside.
+pub(crate) fn doubt(effects: &[String]) -> Option<ErrorReport> {
+    if effects.is_empty() {
+        return None;
+    }
+    let error = Error::new(
+        ErrorKind::UnknownOutcome,
+        "run effect",
+        "it was ended while a write was under way",
+    )
+    .with("step", effects.join(", "))
+    .next_action("look at the provider whether the write was applied");
+    Some(error.to_report())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bifrost_core::{ExecutionId, Principal, Retry, SystemEntropy, WorkflowName};
+
+    fn record(state: ExecutionState) -> ExecutionRecord {
+        let now = Timestamp::from_millis(0);
+        ExecutionRecord {
+            id: ExecutionId::generate(now, &SystemEntropy),
+            workflow: WorkflowName::new("w").unwrap(),
+            params: Value::Null,
+            principal: Principal::System,
+            idempotency_key: None,
+            state,
+            epoch: 1,
+            attempt: 1,
+            recoveries: 0,
+            accepted_at: now,
+            started_at: Some(now),
+            queue_deadline: now,
+            run_deadline: Some(Timestamp::from_millis(60_000)),
+            retry_at: None,
+            finished_at: None,
+            attention: None,
+            outcome: None,
+            last_event: 0,
+            events: Vec::new(),
+        }
+    }
+
+    fn next(state: ExecutionState, result: Result<Value>, problems: Vec<ErrorReport>) -> Next {
+        decide(Returned {
+            record: &record(state),
+            result,
+            attention: None,
+            unfinished_replay: None,
+            problems,
+            policy: &RetryPolicy::attempts(2).with_delay(Duration::from_secs(10), Duration::from_secs(10)),
+            jitter: 0.0,
+            now: Timestamp::from_millis(0),
+        })
+    }
+
+    fn ended(next: Next) -> ExecutionState {
+        match next {
+            Next::End(outcome) => outcome.state,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn problems_make_the_difference() {
+        let problem = Error::internal("test", "x").to_report();
+        assert_eq!(
+            ended(next(ExecutionState::Running, Ok(Value::Null), vec![])),
+            ExecutionState::Succeeded
+        );
+        let mixed = next(ExecutionState::Running, Ok(Value::Null), vec![problem]);
+        assert_eq!(ended(mixed), ExecutionState::CompletedWithErrors);
+    }
+
+    #[test]
+    fn a_cancelled_execution_ends_cancelled_whatever_it_returned() {
+        for result in [Ok(Value::Null), Err(Error::internal("test", "x").retry(Retry::Later))] {
+            assert_eq!(
+                ended(next(ExecutionState::Cancelling, result, vec![])),
+                ExecutionState::Cancelled
+            );
+        }
+    }
+
+    #[test]
+    fn a_retry_that_would_miss_the_deadline_is_not_made() {
+        let later = || Error::internal("test", "x").retry(Retry::Later);
+        assert!(matches!(
+            next(ExecutionState::Running, Err(later()), vec![]),
+            Next::Retry(..)
+        ));
+        let hours = later().retry(Retry::After(Duration::from_secs(3600)));
+        assert_eq!(
+            ended(next(ExecutionState::Running, Err(hours), vec![])),
+            ExecutionState::Failed
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! An execution's handle.
+
+use std::sync::Arc;
+
+use bifrost_core::event::Event;
+use bifrost_core::execution::{ExecutionRecord, Outcome};
+use bifrost_core::{Error, ErrorKind, ExecutionId, Result};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use tokio::sync::watch;
+
+use super::tenant::Tenant;
+use crate::execution::load;
+use crate::live::{Ended, Live};
+
+/// Follows one execution.
+#[derive(Debug, Clone)]
+pub struct ExecutionHandle {
+    tenant: Tenant,
+    live: Arc<Live>,
+}
+
+impl ExecutionHandle {
+    pub(crate) fn new(tenant: Tenant, live: Arc<Live>) -> Self {
+        Self { tenant, live }
+    }
+
+    /// Its identifier.
+    pub fn id(&self) -> ExecutionId {
+        self.live.id()
+    }
+
+    /// Waits for its end. A workflow that failed is no error here: see [`Outcome::into_output`].
+    ///
+    /// # Errors
+    /// `Closed` when the hub was shut down first, or the tenant suspended: the execution goes on later.
+    pub async fn wait(&self) -> Result<Outcome> {
+        let mut ended = self.live.ended();
+        let found = ended
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|ended| ended.clone());
+        match found {
+            Some(Ended::Outcome(outcome)) => Ok((*outcome).clone()),
+            Some(Ended::Requeued) => Err(self.closed("it was put back and goes on at the next start")),
+            Some(Ended::Dropped) | None => Err(self.closed("it was not accepted")),
+        }
+    }
+
+    /// Its events from number `from` on (the first is 1), in order and without gaps, until it has ended.
+    pub fn events(&self, from: u64) -> impl Stream<Item = Event> + Send + use<> {
+        let cursor = Cursor {
+            live: Arc::clone(&self.live),
+            last: self.live.last(),
+            ended: self.live.ended(),
+            next: from.max(1),
+        };
+        unfold(cursor, |mut cursor| async move {
+            cursor.next().await.map(|event| (event, cursor))
+        })
+    }
+
+    /// Asks it to stop. Resolves when the wish is durable; the end comes with [`ExecutionHandle::wait`].
+    ///
+    /// # Errors
+    /// `Closed`, `Unavailable`.
+    pub async fn cancel(&self, reason: &str) -> Result<()> {
+        self.tenant.cancel(self.id(), reason).await
+    }
+
+    /// Its record as it is stored.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn record(&self) -> Result<ExecutionRecord> {
+        let guard = self.tenant.enter().await?;
+        load::record(&guard.0.store, self.id()).await
+    }
+
+    fn closed(&self, message: &str) -> Error {
+        Error::new(ErrorKind::Closed, "wait for execution", message)
+            .with("tenant", self.tenant.id())
+            .with("execution", self.id())
+    }
+}
+
+struct Cursor {
+    live: Arc<Live>,
+    last: watch::Receiver<u64>,
+    ended: watch::Receiver<Option<Ended>>,
+    next: u64,
+}
+
+impl Cursor {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            // The end is shown after the last event: looked at in this order, none is missed.
+            let over = self.ended.borrow_and_update().is_some();
+            self.last.mark_unchanged();
+            if let Some(event) = self.live.event(self.next) {
+                self.next += 1;
+                return Some(event);
+            }
+            if over {
+                return None;
+            }
+            let changed = futures_util::future::select(Box::pin(self.last.changed()), Box::pin(self.ended.changed()));
+            changed.await;
+        }
+    }
+}

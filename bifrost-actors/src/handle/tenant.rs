@@ -1,0 +1,354 @@
+//! A tenant's handle: the capability to work for one tenant, and no other.
+
+use std::sync::Arc;
+
+use bifrost_core::audit::{AuditEntry, Verdict};
+use bifrost_core::execution::{ExecutionRecord, ExecutionState, Resolution};
+use bifrost_core::store::Scan;
+use bifrost_core::store::key::Kind;
+use bifrost_core::{
+    Error, ErrorKind, ExecutionId, IdempotencyKey, Principal, Result, TenantId, TenantRecord, WorkflowName,
+};
+use ractor::RpcReplyPort;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::connections::Connections;
+use super::execution::ExecutionHandle;
+use super::hub::Hub;
+use super::settings::{Config, Secrets};
+use super::snapshot::TenantSnapshot;
+use crate::execution::message::ExecutionMessage;
+use crate::execution::{IdempotencyRecord, idempotency_parts, load, request_hash};
+use crate::live::{Ended, Live};
+use crate::tenant::message::TenantMessage;
+use crate::tenant::shared::{InUse, TenantShared};
+use crate::tenant::state::may_work;
+
+/// Works for one tenant. No call takes a tenant again.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    hub: Hub,
+    id: TenantId,
+    principal: Principal,
+}
+
+/// What to run, and how; see [`Tenant::start`].
+#[derive(Debug, Clone)]
+pub struct Run {
+    workflow: String,
+    params: Result<Value, String>,
+    idempotency_key: Option<String>,
+}
+
+impl Run {
+    /// Runs `workflow` with `params`.
+    pub fn new(workflow: impl Into<String>, params: impl Serialize) -> Self {
+        Self {
+            workflow: workflow.into(),
+            params: serde_json::to_value(params).map_err(|error| error.to_string()),
+            idempotency_key: None,
+        }
+    }
+
+    /// Asking again with the same key answers with the execution that is there already.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+}
+
+impl Tenant {
+    pub(crate) fn new(hub: Hub, id: TenantId, principal: Principal) -> Self {
+        Self { hub, id, principal }
+    }
+
+    /// The same on behalf of `principal`, whom executions and audit trail will name.
+    #[must_use]
+    pub fn acting_as(mut self, principal: Principal) -> Self {
+        self.principal = principal;
+        self
+    }
+
+    /// Its name.
+    pub fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// Its entry in the directory.
+    ///
+    /// # Errors
+    /// `NotFound` when it was deleted.
+    pub fn record(&self) -> Result<TenantRecord> {
+        self.hub
+            .runtime()
+            .directory
+            .get(&self.id)
+            .map(|record| (*record).clone())
+    }
+
+    /// Starts `workflow` with `params`. The handle comes when the execution is durable: it will be run to an end,
+    /// whatever happens to this process.
+    ///
+    /// # Errors
+    /// As [`Tenant::start`].
+    pub async fn run(&self, workflow: &str, params: impl Serialize) -> Result<ExecutionHandle> {
+        self.start(Run::new(workflow, params)).await
+    }
+
+    /// Starts what `run` says.
+    ///
+    /// # Errors
+    /// Before anything is stored: `NotFound` for an unknown workflow, `InvalidInput` with the exact path for
+    /// parameters that do not fit, `TooLarge`, `Suspended`, `QuotaExceeded`, `Overloaded`, `Closed`. `Conflict` when
+    /// the idempotency key was used for something else.
+    pub async fn start(&self, run: Run) -> Result<ExecutionHandle> {
+        let record = self.check(run)?;
+        let guard = self.enter().await?;
+        if let Some(existing) = self.existing(&guard.0, &record).await? {
+            return Ok(existing);
+        }
+        let live = Live::new(record.id);
+        let (boxed, shown) = (Box::new(record.clone()), Arc::clone(&live));
+        let start = |reply: RpcReplyPort<Result<()>>| TenantMessage::Start {
+            record: boxed,
+            live: shown,
+            reply,
+        };
+        let actor = guard.0.actor()?;
+        match self.hub.runtime().ask(&actor, start).await? {
+            Ok(()) => Ok(ExecutionHandle::new(self.clone(), live)),
+            // Somebody with the same key was faster.
+            Err(error) if error.kind() == ErrorKind::Conflict && record.idempotency_key.is_some() => {
+                self.existing(&guard.0, &record).await?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks everything that can be checked before anything is stored.
+    fn check(&self, run: Run) -> Result<ExecutionRecord> {
+        let runtime = self.hub.runtime();
+        runtime.check_open()?;
+        let tenant = runtime.directory.get(&self.id)?;
+        may_work(&tenant)?;
+        let name = WorkflowName::new(&run.workflow)?;
+        let workflow = runtime.workflows.get(&name).ok_or_else(|| {
+            let known: Vec<&str> = runtime.workflows.names().map(WorkflowName::as_str).collect();
+            Error::new(
+                ErrorKind::NotFound,
+                "find workflow",
+                "no workflow of this name is registered",
+            )
+            .with("workflow", &name)
+            .next_action(format!("register it with the builder; known are: {}", known.join(", ")))
+        })?;
+        let named = |error: Error| error.with("tenant", &self.id).with("workflow", &name);
+        let params = run
+            .params
+            .map_err(|error| named(Error::invalid("read parameters", error)))?;
+        let size = serde_json::to_vec(&params).map_or(usize::MAX, |text| text.len());
+        tenant.quota.check_params(size).map_err(named)?;
+        workflow.spec().params().check(&params).map_err(named)?;
+        let now = runtime.clock.now();
+        Ok(ExecutionRecord {
+            id: ExecutionId::generate(now, runtime.entropy.as_ref()),
+            queue_deadline: now.saturating_add(workflow.spec().deadlines().queue),
+            workflow: name,
+            params,
+            principal: self.principal.clone(),
+            idempotency_key: run.idempotency_key.map(IdempotencyKey::new).transpose()?,
+            state: ExecutionState::Pending,
+            epoch: runtime.epoch,
+            attempt: 0,
+            recoveries: 0,
+            accepted_at: now,
+            started_at: None,
+            run_deadline: None,
+            retry_at: None,
+            finished_at: None,
+            attention: None,
+            outcome: None,
+            last_event: 0,
+            events: Vec::new(),
+        })
+    }
+
+    /// The execution that the idempotency key of `record` led to before.
+    async fn existing(&self, shared: &Arc<TenantShared>, record: &ExecutionRecord) -> Result<Option<ExecutionHandle>> {
+        let Some(key) = &record.idempotency_key else {
+            return Ok(None);
+        };
+        let stored = shared.store.key(Kind::Idempotency, &[&idempotency_parts(key)])?;
+        let Some(found) = shared.store.get::<IdempotencyRecord>(&stored).await? else {
+            return Ok(None);
+        };
+        if found.value.request != request_hash(record) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "admit execution",
+                "the idempotency key was used for another workflow or other parameters",
+            )
+            .with("tenant", &self.id)
+            .with("execution", found.value.execution));
+        }
+        self.attach(shared, found.value.execution).await.map(Some)
+    }
+
+    /// The handle of an execution that was started before, in this process or an earlier one.
+    ///
+    /// # Errors
+    /// `NotFound`, also when it is another tenant's.
+    pub async fn execution(&self, id: ExecutionId) -> Result<ExecutionHandle> {
+        let guard = self.enter().await?;
+        self.attach(&guard.0, id).await
+    }
+
+    async fn attach(&self, shared: &Arc<TenantShared>, id: ExecutionId) -> Result<ExecutionHandle> {
+        if let Some(known) = shared.live(id) {
+            return Ok(ExecutionHandle::new(self.clone(), known.live));
+        }
+        let stored = load::everything(&shared.store, id).await?;
+        let live = Live::new(id);
+        live.publish(stored.events);
+        live.end(
+            stored
+                .record
+                .outcome
+                .map_or(Ended::Requeued, |outcome| Ended::Outcome(Arc::new(outcome))),
+        );
+        Ok(ExecutionHandle::new(self.clone(), live))
+    }
+
+    /// Executions, newest first: at most `limit` before the one `before`.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn executions(&self, before: Option<ExecutionId>, limit: usize) -> Result<Vec<ExecutionRecord>> {
+        let guard = self.enter().await?;
+        let store = &guard.0.store;
+        let mut scan = Scan::prefix(store.scope().kind(Kind::Execution)).limit(limit).reverse();
+        if let Some(before) = before {
+            scan = scan.after(store.key(Kind::Execution, &[before.as_bytes()])?);
+        }
+        let page = store.scan(scan).await?;
+        Ok(page.entries.into_iter().map(|(_, found)| found.value).collect())
+    }
+
+    /// Decides about an execution that needs attention.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when there is nothing to decide; `InvalidInput` when the decision does not fit.
+    pub async fn resolve(&self, id: ExecutionId, resolution: Resolution) -> Result<()> {
+        let principal = self.principal.clone();
+        self.tell(id, |reply| ExecutionMessage::Resolve {
+            principal,
+            resolution,
+            reply,
+        })
+        .await
+    }
+
+    /// Asks an execution to stop; one that has ended stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn cancel(&self, id: ExecutionId, reason: &str) -> Result<()> {
+        let principal = self.principal.clone();
+        let reason = reason.to_owned();
+        match self
+            .tell(id, |reply| ExecutionMessage::Cancel {
+                principal,
+                reason,
+                reply,
+            })
+            .await
+        {
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Tells an execution that has not ended.
+    async fn tell(
+        &self,
+        id: ExecutionId,
+        message: impl FnOnce(RpcReplyPort<Result<()>>) -> ExecutionMessage,
+    ) -> Result<()> {
+        let guard = self.enter().await?;
+        match guard.0.live(id).map(|known| known.actor) {
+            Some(Some(actor)) => self.hub.runtime().ask(&actor, message).await?,
+            Some(None) => Err(
+                Error::new(ErrorKind::Unavailable, "call execution", "it is being taken up again")
+                    .with("execution", id)
+                    .retry(bifrost_core::Retry::Later),
+            ),
+            None => {
+                let record = load::record(&guard.0.store, id).await?;
+                let message = format!("the execution is {}", record.state);
+                Err(Error::new(ErrorKind::Conflict, "call execution", message).with("execution", id))
+            }
+        }
+    }
+
+    /// Its connections.
+    pub fn connections(&self) -> Connections {
+        Connections::new(self.clone())
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> Config {
+        Config::new(self.clone())
+    }
+
+    /// Its secrets.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.clone())
+    }
+
+    /// A page of its audit trail: at most `limit` entries after number `after`.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn audit(&self, after: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>> {
+        self.enter().await?.0.audit_log.page(after, limit).await
+    }
+
+    /// Verifies its whole audit trail; the verdict names the first bad record.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn verify_audit(&self) -> Result<Verdict> {
+        self.enter().await?.0.audit_log.verify(None).await
+    }
+
+    /// How it is doing.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub async fn snapshot(&self) -> Result<TenantSnapshot> {
+        let guard = self.enter().await?;
+        let connections = guard.0.lock_connections();
+        Ok(TenantSnapshot {
+            executions_in_flight: guard.0.lock_executions().len(),
+            connections: connections
+                .values()
+                .filter_map(|c| c.status())
+                .map(|status| (*status).clone())
+                .collect(),
+        })
+    }
+
+    pub(crate) async fn enter(&self) -> Result<InUse> {
+        self.hub.enter(&self.id).await
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+}

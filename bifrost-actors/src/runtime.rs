@@ -1,0 +1,102 @@
+//! What all parts of one hub share. There is one of these per hub and nothing global.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bifrost_core::store::SharedStore;
+use bifrost_core::store::seal::KeyRing;
+use bifrost_core::time::within;
+use bifrost_core::workflow::WorkflowSet;
+use bifrost_core::{Clock, Entropy, Error, ErrorKind, Registry, Result, Retry, TenantId};
+use ractor::{ActorRef, Message, RpcReplyPort};
+use tokio::sync::Semaphore;
+
+use crate::config::HubConfig;
+use crate::directory::Directory;
+use crate::hub::message::HubMessage;
+use crate::slots::Slots;
+use crate::tenant::shared::TenantShared;
+
+/// See the module.
+pub(crate) struct HubRuntime {
+    pub(crate) config: HubConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) store: SharedStore,
+    pub(crate) keys: KeyRing,
+    pub(crate) registry: Registry,
+    pub(crate) workflows: WorkflowSet,
+    pub(crate) directory: Directory,
+    pub(crate) slots: Slots,
+    /// Counts the starts of the hub on this store.
+    pub(crate) epoch: u64,
+    /// The hub was shut down in order before this start.
+    pub(crate) clean_start: bool,
+    pub(crate) tenants: Mutex<HashMap<TenantId, Arc<TenantShared>>>,
+    pub(crate) admission: Semaphore,
+    pub(crate) closed: AtomicBool,
+    pub(crate) root: std::sync::OnceLock<ActorRef<HubMessage>>,
+}
+
+impl HubRuntime {
+    /// Refuses when the hub is closed.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "call hub", "the hub is shut down"));
+        }
+        Ok(())
+    }
+
+    /// The tenant if it is awake.
+    pub(crate) fn awake(&self, id: &TenantId) -> Option<Arc<TenantShared>> {
+        self.tenants
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+    }
+
+    /// The root actor.
+    pub(crate) fn root(&self) -> Result<&ActorRef<HubMessage>> {
+        self.root
+            .get()
+            .ok_or_else(|| Error::new(ErrorKind::Closed, "call hub", "the hub has not started"))
+    }
+
+    /// Asks an actor and waits for its answer: admission before the mailbox, a deadline on the wait.
+    pub(crate) async fn ask<M: Message, T: Send + 'static>(
+        &self,
+        actor: &ActorRef<M>,
+        message: impl FnOnce(RpcReplyPort<T>) -> M,
+    ) -> Result<T> {
+        let _permit = self.admission.try_acquire().map_err(|_| {
+            Error::new(ErrorKind::Overloaded, "call hub", "too many calls are waiting")
+                .with("limit", self.config.max_waiting_calls)
+                .retry(Retry::Later)
+        })?;
+        let (sender, receiver) = ractor::concurrency::oneshot();
+        actor.cast(message(RpcReplyPort::from(sender))).map_err(|_| gone())?;
+        match within(self.clock.as_ref(), self.config.call_deadline, receiver).await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(_)) => Err(gone()),
+            None => Err(
+                Error::new(ErrorKind::Timeout, "call hub", "no answer within the call deadline").retry(Retry::Later),
+            ),
+        }
+    }
+}
+
+/// The actor ended while it was asked.
+fn gone() -> Error {
+    Error::new(ErrorKind::Unavailable, "call hub", "the actor ended before it answered").retry(Retry::Later)
+}
+
+impl fmt::Debug for HubRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubRuntime")
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,49 @@
+//! What a tenant is told.
+
+use std::sync::Arc;
+
+use bifrost_core::execution::ExecutionRecord;
+use bifrost_core::{ConnectionId, ExecutionId, Result};
+use ractor::{ActorRef, RpcReplyPort};
+
+use crate::connection::message::ConnectionMessage;
+use crate::execution::journal::Stored;
+use crate::live::Live;
+
+/// Messages of a [`TenantActor`](super::TenantActor).
+#[derive(Debug)]
+pub(crate) enum TenantMessage {
+    /// Admit an execution. The answer comes from the execution, once it is durable.
+    Start {
+        /// What to run; checked by the handle.
+        record: Box<ExecutionRecord>,
+        /// Its public face.
+        live: Arc<Live>,
+        /// Answered once it is durable, or refused.
+        reply: RpcReplyPort<Result<()>>,
+    },
+    /// Take up a stored execution.
+    Recover(ExecutionId),
+    /// A stored execution was claimed and read; `None` when it had ended.
+    Claimed {
+        /// Which.
+        id: ExecutionId,
+        /// What is stored of it.
+        stored: Result<Option<Box<Stored>>>,
+    },
+    /// The actor of a connection, started if need be.
+    Connection {
+        /// Which.
+        id: ConnectionId,
+        /// Answered with the actor.
+        reply: RpcReplyPort<Result<ActorRef<ConnectionMessage>>>,
+    },
+    /// Start a child again after its delay.
+    Restart(super::state::Child),
+    /// Look whether anybody uses the tenant.
+    IdleTick,
+    /// The hub shuts down: start nothing new.
+    Drain,
+    /// The hub waits no longer.
+    Requeue,
+}

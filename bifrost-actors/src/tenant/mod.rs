@@ -1,0 +1,312 @@
+//! One tenant: the gate in front of its executions and connections, and their supervisor.
+//!
+//! ```text
+//! Tenant ─┬─ Connection "graph"     restarted when it fails
+//!         └─ Execution 0198…        restarted from the store when it fails
+//! ```
+//! The tenant only decides: status, quota, who is started. It never waits for network or disk; each execution commits
+//! its own acceptance and answers the caller, so a tenant's acceptances share one sync.
+
+pub(crate) mod message;
+pub(crate) mod shared;
+pub(crate) mod state;
+
+use std::sync::Arc;
+
+use bifrost_core::execution::ExecutionRecord;
+use bifrost_core::{ConnectionId, Error, ErrorKind, ExecutionId, Result};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+
+use crate::connection::message::ConnectionMessage;
+use crate::connection::{ConnectionActor, ConnectionArgs};
+use crate::execution::journal::Stored;
+use crate::execution::message::ExecutionMessage;
+use crate::execution::{ExecutionActor, ExecutionArgs, load};
+use crate::hub::message::HubMessage;
+use crate::live::{Ended, Live};
+use crate::supervision::{RestartBudget, Verdict};
+use crate::task::{after, report};
+use message::TenantMessage;
+use shared::{LiveExecution, TenantShared};
+use state::{Child, TenantActorState, admit};
+
+/// See the module.
+pub(crate) struct TenantActor;
+
+type Handled = Result<(), ActorProcessingErr>;
+
+impl Actor for TenantActor {
+    type Msg = TenantMessage;
+    type State = TenantActorState;
+    type Arguments = Arc<TenantShared>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<TenantMessage>,
+        shared: Arc<TenantShared>,
+    ) -> Result<TenantActorState, ActorProcessingErr> {
+        let restarts = RestartBudget::new(shared.hub.config.child_restarts);
+        shared.actor.store(Some(Arc::new(myself.clone())));
+        let mut state = TenantActorState {
+            shared,
+            children: Default::default(),
+            executions: Default::default(),
+            recovering: Default::default(),
+            connections: Default::default(),
+            restarts,
+            restart_timers: Vec::new(),
+            idle_timer: None,
+            draining: false,
+        };
+        watch_idleness(&myself, &mut state);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<TenantMessage>,
+        message: TenantMessage,
+        state: &mut TenantActorState,
+    ) -> Handled {
+        match message {
+            TenantMessage::Start { record, live, reply } => start(&myself, state, *record, live, reply).await,
+            TenantMessage::Recover(id) => recover(&myself, state, id),
+            TenantMessage::Claimed { id, stored } => claimed(&myself, state, id, stored).await?,
+            TenantMessage::Connection { id, reply } => {
+                // A caller that gave up needs no answer.
+                let _ = reply.send(connection(&myself, state, &id).await);
+            }
+            TenantMessage::Restart(Child::Execution(id)) => recover(&myself, state, id),
+            // A connection is started again by whoever asks for it next.
+            TenantMessage::Restart(Child::Connection(_)) => {}
+            TenantMessage::IdleTick => rest_if_idle(&myself, state),
+            TenantMessage::Drain => {
+                state.draining = true;
+                tell_all(state, || ExecutionMessage::Drain);
+            }
+            TenantMessage::Requeue => tell_all(state, || ExecutionMessage::Requeue),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<TenantMessage>,
+        event: SupervisionEvent,
+        state: &mut TenantActorState,
+    ) -> Handled {
+        match event {
+            SupervisionEvent::ActorTerminated(cell, _, reason) => match state.forget(&cell) {
+                // Killed from outside: that is a failure, not an end.
+                Some(child) if reason.as_deref() == Some("killed") => failed(&myself, state, child, "it was killed"),
+                Some(Child::Execution(id)) => ended(state, id),
+                _ => {}
+            },
+            SupervisionEvent::ActorFailed(cell, error) => {
+                if let Some(child) = state.forget(&cell) {
+                    child_failed(&myself, state, child, &error);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Admits an execution and starts its actor, which answers the caller.
+async fn start(
+    myself: &ActorRef<TenantMessage>,
+    state: &mut TenantActorState,
+    record: ExecutionRecord,
+    live: Arc<Live>,
+    reply: RpcReplyPort<Result<()>>,
+) {
+    let admitted = state
+        .shared
+        .record()
+        .and_then(|tenant| admit(&tenant, state.in_flight(), state.draining));
+    let started = match admitted {
+        Ok(()) => spawn_execution(myself, state, Stored::new(record), live).await,
+        Err(error) => Err(error),
+    };
+    match started {
+        Ok(actor) => {
+            if actor.cast(ExecutionMessage::Accept(reply)).is_err() {
+                tracing::warn!(tenant = %state.shared.id, "an execution ended before it was accepted");
+            }
+        }
+        // A caller that gave up needs no answer.
+        Err(error) => drop(reply.send(Err(error))),
+    }
+}
+
+async fn spawn_execution(
+    myself: &ActorRef<TenantMessage>,
+    state: &mut TenantActorState,
+    stored: Stored,
+    live: Arc<Live>,
+) -> Result<ActorRef<ExecutionMessage>> {
+    let id = stored.record.id;
+    let args = ExecutionArgs {
+        tenant: Arc::clone(&state.shared),
+        live: Arc::clone(&live),
+        stored,
+    };
+    let (actor, _) = ExecutionActor::spawn_linked(None, ExecutionActor, args, myself.get_cell())
+        .await
+        .map_err(|error| Error::internal("start execution", error.to_string()))?;
+    state.children.insert(actor.get_id(), Child::Execution(id));
+    state.executions.insert(id, actor.clone());
+    let entry = LiveExecution {
+        live,
+        actor: Some(actor.clone()),
+    };
+    state.shared.lock_executions().insert(id, entry);
+    Ok(actor)
+}
+
+/// Takes up a stored execution, unless that is done or under way. A task claims and reads it.
+fn recover(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, id: ExecutionId) {
+    if state.draining || state.executions.contains_key(&id) || state.recovering.contains_key(&id) {
+        return;
+    }
+    state.shared.show(id);
+    let shared = Arc::clone(&state.shared);
+    let claim = async move { load::claim(&shared, id).await };
+    let task = report(myself, claim, move |claimed| TenantMessage::Claimed {
+        id,
+        stored: claimed.and_then(|stored| Ok(stored?.map(Box::new))),
+    });
+    state.recovering.insert(id, task);
+}
+
+/// A stored execution was read: its actor goes on with it.
+async fn claimed(
+    myself: &ActorRef<TenantMessage>,
+    state: &mut TenantActorState,
+    id: ExecutionId,
+    stored: Result<Option<Box<Stored>>>,
+) -> Handled {
+    state.recovering.remove(&id);
+    match stored {
+        Ok(Some(stored)) if !state.draining => {
+            let live = state.shared.live(id).map_or_else(|| Live::new(id), |known| known.live);
+            spawn_execution(myself, state, *stored, live)
+                .await?
+                .cast(ExecutionMessage::Resume)?;
+        }
+        Ok(_) => ended(state, id),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            tracing::error!(tenant = %state.shared.id, execution = %id, "an execution to take up is not in the store");
+            ended(state, id);
+        }
+        // Never given up: an execution without an owner would be lost.
+        Err(error) => {
+            tracing::warn!(tenant = %state.shared.id, execution = %id, %error, "an execution could not be taken up yet");
+            let wait = state.shared.hub.config.child_restarts.max_delay;
+            restart(myself, state, Child::Execution(id), wait);
+        }
+    }
+    Ok(())
+}
+
+async fn connection(
+    myself: &ActorRef<TenantMessage>,
+    state: &mut TenantActorState,
+    id: &ConnectionId,
+) -> Result<ActorRef<ConnectionMessage>> {
+    if let Some(actor) = state.connections.get(id) {
+        return Ok(actor.clone());
+    }
+    let args = ConnectionArgs {
+        tenant: Arc::clone(&state.shared),
+        id: id.clone(),
+    };
+    let (actor, _) = ConnectionActor::spawn_linked(None, ConnectionActor, args, myself.get_cell())
+        .await
+        .map_err(|error| Error::internal("start connection", error.to_string()))?;
+    state.children.insert(actor.get_id(), Child::Connection(id.clone()));
+    state.connections.insert(id.clone(), actor.clone());
+    Ok(actor)
+}
+
+/// An execution's actor has ended in order.
+fn ended(state: &TenantActorState, id: ExecutionId) {
+    let known = state.shared.lock_executions().remove(&id);
+    if let Some(known) = known {
+        known.live.end(Ended::Dropped);
+    }
+}
+
+fn child_failed(
+    myself: &ActorRef<TenantMessage>,
+    state: &mut TenantActorState,
+    child: Child,
+    error: &ActorProcessingErr,
+) {
+    let kind = error.downcast_ref::<Error>().map(Error::kind);
+    match (kind, &child) {
+        // The store takes nothing until it is opened again: what is stored goes on then.
+        (Some(ErrorKind::StorePoisoned | ErrorKind::Closed), Child::Execution(id)) => {
+            if let Some(known) = state.shared.lock_executions().remove(id) {
+                known.live.end(Ended::Requeued);
+            }
+        }
+        // The disk is full: no fault of the tenant. Try again until there is room.
+        (Some(ErrorKind::StoreFull), _) => {
+            let wait = state.shared.hub.config.child_restarts.max_delay;
+            restart(myself, state, child, wait);
+        }
+        _ => failed(myself, state, child, &error.to_string()),
+    }
+}
+
+/// A child failed: restart it, or, when that happens too often, ask the hub to suspend the tenant.
+fn failed(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child: Child, cause: &str) {
+    tracing::error!(tenant = %state.shared.id, ?child, cause, "an actor failed");
+    match state.restarts.record(state.shared.hub.clock.monotonic()) {
+        Verdict::Restart(delay) => restart(myself, state, child, delay),
+        Verdict::Meltdown => {
+            let message = HubMessage::Meltdown {
+                tenant: state.shared.id.clone(),
+                cause: cause.to_owned(),
+            };
+            // Without a hub there is nothing left to suspend.
+            let _ = state.shared.hub.root().map(|root| root.cast(message));
+        }
+    }
+}
+
+fn restart(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child: Child, delay: std::time::Duration) {
+    if let Child::Execution(id) = &child
+        && let Some(known) = state.shared.lock_executions().get_mut(id)
+    {
+        known.actor = None;
+    }
+    let timer = after(&state.shared.hub.clock, delay, myself, TenantMessage::Restart(child));
+    state.restart_timers.retain(|timer| !timer.is_finished());
+    state.restart_timers.push(timer);
+}
+
+fn watch_idleness(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState) {
+    let wait = state.shared.hub.config.idle_after;
+    state.idle_timer = Some(after(&state.shared.hub.clock, wait, myself, TenantMessage::IdleTick));
+}
+
+/// Puts the tenant to rest when nobody used it: the hub forgets it, and its actors end.
+fn rest_if_idle(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState) {
+    if state.executions.is_empty() && state.recovering.is_empty() && state.shared.try_rest() {
+        // The hub's map is cleared before the actors end, so nobody finds them.
+        let message = HubMessage::Rested(Arc::clone(&state.shared));
+        let _ = state.shared.hub.root().map(|root| root.cast(message));
+        return;
+    }
+    watch_idleness(myself, state);
+}
+
+fn tell_all(state: &TenantActorState, message: impl Fn() -> ExecutionMessage) {
+    for actor in state.executions.values() {
+        // One that is gone has heard the end already.
+        let _ = actor.cast(message());
+    }
+}

@@ -1,0 +1,91 @@
+//! What a tenant actor holds, and its decisions as plain functions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bifrost_core::{ConnectionId, Error, ErrorKind, ExecutionId, Result, TenantRecord, TenantStatus};
+use ractor::{ActorCell, ActorId, ActorRef};
+
+use super::shared::TenantShared;
+use crate::connection::message::ConnectionMessage;
+use crate::execution::message::ExecutionMessage;
+use crate::supervision::RestartBudget;
+use crate::task::Task;
+
+/// Who a child is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Child {
+    /// An execution.
+    Execution(ExecutionId),
+    /// A connection.
+    Connection(ConnectionId),
+}
+
+/// The state of one tenant actor.
+pub(crate) struct TenantActorState {
+    pub(crate) shared: Arc<TenantShared>,
+    pub(crate) children: HashMap<ActorId, Child>,
+    pub(crate) executions: HashMap<ExecutionId, ActorRef<ExecutionMessage>>,
+    /// Stored executions that a task is claiming and reading.
+    pub(crate) recovering: HashMap<ExecutionId, Task>,
+    pub(crate) connections: HashMap<ConnectionId, ActorRef<ConnectionMessage>>,
+    pub(crate) restarts: RestartBudget,
+    pub(crate) restart_timers: Vec<Task>,
+    pub(crate) idle_timer: Option<Task>,
+    pub(crate) draining: bool,
+}
+
+impl TenantActorState {
+    /// Takes a child off the books.
+    pub(crate) fn forget(&mut self, cell: &ActorCell) -> Option<Child> {
+        let child = self.children.remove(&cell.get_id())?;
+        match &child {
+            Child::Execution(id) => {
+                self.executions.remove(id);
+            }
+            Child::Connection(id) => {
+                self.connections.remove(id);
+            }
+        }
+        Some(child)
+    }
+
+    /// Executions that have not ended.
+    pub(crate) fn in_flight(&self) -> u32 {
+        u32::try_from(self.shared.lock_executions().len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Decides whether a tenant may start something.
+pub(crate) fn admit(record: &TenantRecord, in_flight: u32, draining: bool) -> Result<()> {
+    may_work(record)?;
+    if draining {
+        return Err(
+            Error::new(ErrorKind::Closed, "admit execution", "the hub is shutting down").with("tenant", &record.id),
+        );
+    }
+    record
+        .quota
+        .admit(in_flight)
+        .map_err(|error| error.with("tenant", &record.id))
+}
+
+/// Decides whether a tenant may work at all.
+pub(crate) fn may_work(record: &TenantRecord) -> Result<()> {
+    let refuse = |message: String, next: &str| {
+        Err(Error::new(ErrorKind::Suspended, "use tenant", message)
+            .with("tenant", &record.id)
+            .next_action(next))
+    };
+    match &record.status {
+        TenantStatus::Active => Ok(()),
+        TenantStatus::Disabled => refuse(
+            "the tenant is disabled".to_owned(),
+            "enable it with `hub.tenants().enable(..)`",
+        ),
+        TenantStatus::Suspended { cause } => refuse(
+            format!("the tenant is suspended: {cause}"),
+            "find the cause, then resume it with `hub.tenants().enable(..)`",
+        ),
+    }
+}

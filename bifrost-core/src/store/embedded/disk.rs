@@ -1,0 +1,165 @@
+//! Every change this engine makes to its own files, in one place, with a seam for tests that fail or record them.
+//!
+//! sled writes its own files itself; they are rebuildable, so nothing here covers them.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind};
+
+/// A change that is about to be made.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum DiskOp<'a> {
+    /// A file is created, empty.
+    Create(&'a Path),
+    /// Bytes are written at an offset.
+    Write(&'a Path, u64, &'a [u8]),
+    /// A file's length is set.
+    SetLen(&'a Path, u64),
+    /// A file's content is made durable.
+    Sync(&'a Path),
+    /// A folder's entries are made durable.
+    SyncDir(&'a Path),
+    /// A file or folder gets another name.
+    Rename(&'a Path, &'a Path),
+    /// A file is removed.
+    Remove(&'a Path),
+}
+
+/// Sees every change before it is made, and may make it fail.
+pub trait DiskHook: Send + Sync + fmt::Debug + 'static {
+    /// Called before `op`; an error stands in for that of the operating system.
+    ///
+    /// # Errors
+    /// Those the test wants to see.
+    fn before(&self, op: DiskOp<'_>) -> io::Result<()>;
+}
+
+/// The disk, perhaps with a hook.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Disk(pub(super) Option<Arc<dyn DiskHook>>);
+
+impl Disk {
+    fn hook(&self, op: DiskOp<'_>) -> io::Result<()> {
+        self.0.as_ref().map_or(Ok(()), |hook| hook.before(op))
+    }
+
+    /// A new file open for reading and writing; one of that name must not exist.
+    pub(super) fn create(&self, path: &Path) -> io::Result<File> {
+        self.hook(DiskOp::Create(path))?;
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    }
+
+    pub(super) fn write_at(&self, file: &File, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.hook(DiskOp::Write(path, offset, bytes))?;
+        file.write_all_at(bytes, offset)
+    }
+
+    pub(super) fn set_len(&self, file: &File, path: &Path, len: u64) -> io::Result<()> {
+        self.hook(DiskOp::SetLen(path, len))?;
+        file.set_len(len)
+    }
+
+    pub(super) fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+        self.hook(DiskOp::Sync(path))?;
+        file.sync_data()
+    }
+
+    pub(super) fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.hook(DiskOp::SyncDir(path))?;
+        File::open(path)?.sync_all()
+    }
+
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.hook(DiskOp::Rename(from, to))?;
+        std::fs::rename(from, to)
+    }
+
+    /// Removes a file; one that is not there is fine.
+    pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
+        self.hook(DiskOp::Remove(path))?;
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts `bytes` under `path` so that after a crash either the old or the new content is there, whole.
+    pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let draft = path.with_extension("tmp");
+        self.remove(&draft)?;
+        let file = self.create(&draft)?;
+        self.write_at(&file, &draft, 0, bytes)?;
+        self.sync(&file, &draft)?;
+        self.rename(&draft, path)?;
+        self.sync_dir(parent(path))
+    }
+}
+
+/// A file written from front to back through the hook.
+#[derive(Debug)]
+pub(super) struct Draft {
+    disk: Disk,
+    file: File,
+    path: PathBuf,
+    offset: u64,
+}
+
+impl Draft {
+    pub(super) fn create(disk: &Disk, path: &Path) -> io::Result<Self> {
+        disk.remove(path)?;
+        Ok(Self {
+            disk: disk.clone(),
+            file: disk.create(path)?,
+            path: path.to_owned(),
+            offset: 0,
+        })
+    }
+
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.disk.sync(&self.file, &self.path)
+    }
+}
+
+impl io::Write for &mut Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.disk.write_at(&self.file, &self.path, self.offset, bytes)?;
+        self.offset += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// True when an error says that there is no room, which passes, rather than that the disk is broken, which does not.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// What a file operation's failure means while opening.
+pub(super) fn open_failed(path: &Path, error: io::Error) -> Error {
+    let (kind, advice) = match error.kind() {
+        _ if is_full(&error) => (ErrorKind::StoreFull, "free some space on this disk"),
+        io::ErrorKind::PermissionDenied => (ErrorKind::InvalidInput, "let the hub's user read and write this folder"),
+        _ => (ErrorKind::Unavailable, "check the disk and the path"),
+    };
+    Error::new(kind, "open store", "a file of the store cannot be used")
+        .with("path", path.display())
+        .with("cause", error.kind())
+        .next_action(advice)
+        .source(error)
+}

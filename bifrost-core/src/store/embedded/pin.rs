@@ -1,0 +1,174 @@
+//! A pin holds one commit's view of the state in place while commits go on: for exports and snapshots.
+//!
+//! Before a group overwrites a record that a pin has not passed yet, the old one is kept for it. That costs memory in
+//! proportion to what is overwritten meanwhile, so it is bounded: past the bound a snapshot holds commits up until it
+//! is done, while an export, whose sink may be anybody's slow pipe, gives up.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::super::export::{ArchiveEntry, ArchiveWriter};
+use super::super::key::Key;
+use super::super::{CommitSeq, ScanPage, Versioned};
+use super::frame::Point;
+use super::state::{Changes, State};
+use crate::error::{Error, ErrorKind, Result, Retry};
+
+const STRIDE: usize = 256;
+const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a pin does when too much is overwritten under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Commits wait until the pin is done.
+    HoldCommits,
+    /// The pin fails.
+    GiveUp,
+}
+
+/// All pins of a state.
+#[derive(Debug, Default)]
+pub(super) struct Pins(Mutex<Vec<Weak<Mutex<Kept>>>>);
+
+/// Records as they were at the pin, where they have changed since; `None` for those that were not there.
+#[derive(Debug, Default)]
+struct Kept {
+    passed: Option<Key>,
+    records: BTreeMap<Key, Option<Versioned>>,
+    bytes: usize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pins {
+    /// Keeps what `changes` overwrite. Called while nothing reads.
+    pub(super) fn keep(&self, changes: &Changes, read: impl Fn(&Key) -> Result<Option<Versioned>>) -> Result<()> {
+        let mut pins = lock(&self.0);
+        pins.retain(|pin| pin.strong_count() > 0);
+        for pin in pins.iter().filter_map(Weak::upgrade) {
+            let mut kept = lock(&pin);
+            for key in changes.keys() {
+                kept.keep(key, &read)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, key: &Key, read: impl Fn(&Key) -> Result<Option<Versioned>>) -> Result<()> {
+        let passed = self.passed.as_ref().is_some_and(|passed| key <= passed);
+        if passed || self.records.contains_key(key) {
+            return Ok(());
+        }
+        let old = read(key)?;
+        self.bytes += key.as_bytes().len() + old.as_ref().map_or(0, |old| old.value.len());
+        self.records.insert(key.clone(), old);
+        Ok(())
+    }
+
+    /// Puts the records of a stride back to how they were, and passes them.
+    fn correct(&mut self, page: ScanPage) -> Vec<(Key, Versioned)> {
+        let last = page.entries.last().map(|(key, _)| key.clone()).filter(|_| page.more);
+        let mut entries: BTreeMap<_, _> = page.entries.into_iter().collect();
+        let later = match &last {
+            Some(last) => {
+                let mut later = self.records.split_off(last);
+                // `split_off` leaves the key itself on the far side.
+                if let Some(old) = later.remove(last) {
+                    self.records.insert(last.clone(), old);
+                }
+                later
+            }
+            None => BTreeMap::new(),
+        };
+        for (key, old) in std::mem::replace(&mut self.records, later) {
+            self.bytes = self
+                .bytes
+                .saturating_sub(key.as_bytes().len() + old.as_ref().map_or(0, |old| old.value.len()));
+            match old {
+                Some(old) => drop(entries.insert(key, old)),
+                None => drop(entries.remove(&key)),
+            }
+        }
+        self.passed = last;
+        entries.into_iter().collect()
+    }
+}
+
+/// One view held in place.
+pub(super) struct Pin<'a> {
+    state: &'a State,
+    patience: Patience,
+    kept: Arc<Mutex<Kept>>,
+    /// The commit it holds.
+    pub(super) at: Point,
+    cursor: Option<Key>,
+    done: bool,
+    /// Keeps commits waiting.
+    hold: Option<MutexGuard<'a, ()>>,
+}
+
+impl<'a> Pin<'a> {
+    pub(super) fn take(state: &'a State, patience: Patience) -> Result<Self> {
+        let kept = Arc::new(Mutex::new(Kept::default()));
+        let at = state.pin(|| lock(&state.pins.0).push(Arc::downgrade(&kept)))?;
+        Ok(Self {
+            state,
+            patience,
+            kept,
+            at,
+            cursor: None,
+            done: false,
+            hold: None,
+        })
+    }
+
+    /// The next records in key order; `None` after the last.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<(Key, Versioned)>>> {
+        if self.done {
+            return Ok(None);
+        }
+        if self.hold.is_none() && lock(&self.kept).bytes > MAX_KEPT_BYTES {
+            match self.patience {
+                Patience::HoldCommits => self.hold = Some(self.state.hold()),
+                Patience::GiveUp => return Err(fell_behind()),
+            }
+        }
+        let kept = &self.kept;
+        let (entries, passed) = self.state.stride(self.cursor.as_ref(), STRIDE, |page| {
+            let mut kept = lock(kept);
+            let entries = kept.correct(page);
+            Ok((entries, kept.passed.clone()))
+        })?;
+        self.done = passed.is_none();
+        self.cursor = passed;
+        Ok(Some(entries))
+    }
+}
+
+/// Writes the archive of `state` as of one commit; returns which, and the hash there.
+pub(super) fn export<W: Write>(state: &State, patience: Patience, sink: W) -> Result<Point> {
+    let mut pin = Pin::take(state, patience)?;
+    let mut writer = ArchiveWriter::new(sink, CommitSeq(pin.at.seq))?;
+    while let Some(entries) = pin.next()? {
+        for (key, Versioned { value, version }) in entries {
+            writer.push(&ArchiveEntry { key, value, version })?;
+        }
+    }
+    writer.finish()?;
+    Ok(pin.at)
+}
+
+fn fell_behind() -> Error {
+    Error::new(
+        ErrorKind::Overloaded,
+        "export store",
+        "records change faster than the export is taken",
+    )
+    .retry(Retry::Later)
+    .next_action("export to a faster place, or at a quieter time")
+}

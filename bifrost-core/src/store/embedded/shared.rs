@@ -1,0 +1,212 @@
+//! What the handle, the committer and the keeper have in common.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::EmbeddedOptions;
+use super::ballast::Ballast;
+use super::disk::Disk;
+use super::journal::ClosedSegment;
+use super::queue::Queue;
+use super::snapshot;
+use super::state::State;
+use crate::error::{Error, ErrorKind, Result, Retry};
+
+/// Where things lie.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) root: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    pub(super) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+}
+
+/// Why nothing can be written.
+#[derive(Debug, Clone)]
+enum Refusal {
+    Full,
+    Poisoned(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) layout: Layout,
+    pub(super) options: EmbeddedOptions,
+    pub(super) disk: Disk,
+    pub(super) queue: Queue,
+    pub(super) state: State,
+    pub(super) report: Vec<String>,
+    ballast: Ballast,
+    last: AtomicU64,
+    refusal: Mutex<Option<Refusal>>,
+    /// Segments before the current one.
+    segments: Mutex<Vec<ClosedSegment>>,
+    /// Held while a checkpoint or snapshot is taken; how large the last snapshot was.
+    maintenance: Mutex<u64>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What opening brings along.
+pub(super) struct Opened {
+    pub(super) layout: Layout,
+    pub(super) options: EmbeddedOptions,
+    pub(super) disk: Disk,
+    pub(super) state: State,
+    pub(super) last: u64,
+    pub(super) segments: Vec<ClosedSegment>,
+    pub(super) snapshot_bytes: u64,
+    pub(super) report: Vec<String>,
+}
+
+impl Shared {
+    pub(super) fn new(opened: Opened) -> Self {
+        Self {
+            ballast: Ballast::hold(&opened.layout.root, &opened.disk, opened.options.ballast_bytes),
+            layout: opened.layout,
+            options: opened.options,
+            disk: opened.disk,
+            queue: Queue::default(),
+            state: opened.state,
+            report: opened.report,
+            last: AtomicU64::new(opened.last),
+            refusal: Mutex::new(None),
+            segments: Mutex::new(opened.segments),
+            maintenance: Mutex::new(opened.snapshot_bytes),
+        }
+    }
+
+    pub(super) fn last(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
+    }
+
+    pub(super) fn advance(&self, seq: u64) {
+        self.last.store(seq, Ordering::Release);
+    }
+
+    /// Why nothing can be written, in words.
+    pub(super) fn refusing(&self) -> Option<String> {
+        match &*lock(&self.refusal) {
+            Some(Refusal::Full) => Some("the disk is full".to_owned()),
+            Some(Refusal::Poisoned(why)) => Some(why.clone()),
+            None => None,
+        }
+    }
+
+    pub(super) fn check_poison(&self, operation: &'static str) -> Result<()> {
+        match &*lock(&self.refusal) {
+            Some(Refusal::Poisoned(why)) => Err(poisoned(operation, why)),
+            _ => Ok(()),
+        }
+    }
+
+    /// After the disk was full: goes on once there is room for the ballast again, so that what was freed for closing
+    /// is not eaten up by writing.
+    pub(super) fn check_room(&self) -> Result<()> {
+        let mut refusal = lock(&self.refusal);
+        if matches!(*refusal, Some(Refusal::Full)) {
+            if !self.ballast.take_up(self.options.ballast_bytes) {
+                return Err(full());
+            }
+            *refusal = None;
+        }
+        Ok(())
+    }
+
+    /// Notes that the disk is full.
+    pub(super) fn full(&self, error: std::io::Error) -> Error {
+        let mut refusal = lock(&self.refusal);
+        if !matches!(*refusal, Some(Refusal::Poisoned(_))) {
+            *refusal = Some(Refusal::Full);
+        }
+        self.ballast.give_up();
+        tracing::warn!(path = %self.layout.root.display(), "the disk is full: the store takes no writes");
+        full().source(error)
+    }
+
+    /// Takes nothing more after `error`.
+    pub(super) fn poison(&self, error: &Error) -> Error {
+        let mut refusal = lock(&self.refusal);
+        let why = match &*refusal {
+            // The first failure is the one that explains the others.
+            Some(Refusal::Poisoned(why)) => why.clone(),
+            _ => format!("{error:?}").replace('\n', ";"),
+        };
+        if error.kind() == ErrorKind::StoreFull {
+            self.ballast.give_up();
+        }
+        tracing::error!(path = %self.layout.root.display(), %why, "the store takes no more writes until it is reopened");
+        *refusal = Some(Refusal::Poisoned(why.clone()));
+        poisoned("commit batch", &why)
+    }
+
+    pub(super) fn segment_closed(&self, segment: ClosedSegment) {
+        lock(&self.segments).push(segment);
+    }
+
+    /// Makes the state durable, and takes a snapshot when asked to or when enough journal has gathered for one.
+    pub(super) fn maintain(&self, force_snapshot: bool) -> Result<()> {
+        let mut snapshot_bytes = lock(&self.maintenance);
+        self.check_poison("checkpoint store")?;
+        self.state.flush().map_err(|error| self.poison(&error))?;
+        let gathered: u64 = lock(&self.segments).iter().map(|segment| segment.bytes).sum();
+        // A snapshot costs what it is long, so it waits until the journal is longer.
+        if !force_snapshot && gathered < self.options.snapshot_bytes.max(*snapshot_bytes) {
+            return Ok(());
+        }
+        match snapshot::take(&self.layout.snapshots(), &self.disk, &self.state) {
+            Ok((taken, bytes)) => {
+                *snapshot_bytes = bytes;
+                self.drop_segments(taken.at.seq)
+            }
+            // The journal holds all of it: there is just more of it to read when opening.
+            Err(error) if error.kind() == ErrorKind::StoreFull => Err(error),
+            Err(error) => Err(self.poison(&error)),
+        }
+    }
+
+    /// Removes segments that hold nothing after `seq`.
+    fn drop_segments(&self, seq: u64) -> Result<()> {
+        let mut segments = lock(&self.segments);
+        while let Some(at) = segments.iter().position(|segment| segment.last <= seq) {
+            let removed = self.disk.remove(&segments[at].path);
+            removed.map_err(|error| {
+                Error::new(ErrorKind::Unavailable, "drop journal", "a segment could not be removed")
+                    .with("path", segments[at].path.display())
+                    .source(error)
+            })?;
+            segments.swap_remove(at);
+        }
+        Ok(())
+    }
+}
+
+fn poisoned(operation: &'static str, why: &str) -> Error {
+    Error::new(
+        ErrorKind::StorePoisoned,
+        operation,
+        "the store takes no more writes after a failure",
+    )
+    .with("cause", why)
+    .next_action("check the disk, then close and reopen the store")
+}
+
+fn full() -> Error {
+    Error::new(ErrorKind::StoreFull, "commit batch", "the disk is full")
+        .retry(Retry::Later)
+        .next_action("free some space on the store's disk; writing goes on by itself")
+}

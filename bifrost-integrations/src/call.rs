@@ -1,0 +1,172 @@
+//! What the typed clients share: requests built without I/O, and answers read into types.
+
+use bifrost_core::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+#[cfg(feature = "graph")]
+use serde::{Deserialize, Deserializer};
+
+/// What stays as it is in a path segment: the unreserved characters of RFC 3986 and `@`, so that user principal names
+/// stay readable.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'@');
+/// What stays as it is in a query value.
+const VALUE: &AsciiSet = &SEGMENT.remove(b',').remove(b':').remove(b'/');
+/// What stays as it is in a query name: OData's start with `$`.
+const NAME: &AsciiSet = &SEGMENT.remove(b'$');
+
+/// Query parameters in the order they were added.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// No parameter.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a parameter; the value is encoded when the request is built.
+    #[must_use]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "callers pass numbers and flags as they are"
+    )]
+    pub fn with(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.0.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Adds a parameter if there is a value.
+    #[must_use]
+    pub fn maybe(self, name: impl Into<String>, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// The value of the first parameter of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Names and values, not encoded.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Appends the parameters to `path`.
+    fn append_to(&self, path: &mut String) {
+        for (position, (name, value)) in self.0.iter().enumerate() {
+            path.push(if position == 0 { '?' } else { '&' });
+            path.extend(utf8_percent_encode(name, NAME));
+            path.push('=');
+            path.extend(utf8_percent_encode(value, VALUE));
+        }
+    }
+}
+
+/// `text` as one segment of a path.
+///
+/// # Errors
+/// `InvalidInput` for text that would change which resource the path names: nothing at all, `.` or `..`.
+#[cfg(feature = "graph")]
+pub(crate) fn segment(what: &'static str, text: &str) -> Result<String> {
+    if matches!(text, "" | "." | "..") {
+        return Err(
+            Error::invalid("build request", format!("the {what} is empty or a relative path")).with("name", text),
+        );
+    }
+    Ok(utf8_percent_encode(text, SEGMENT).to_string())
+}
+
+/// A request without a body.
+pub(crate) fn bare(method: Method, path: &str, query: &Query) -> Result<Request<Bytes>> {
+    build(method, path, query, Bytes::new(), None)
+}
+
+/// A request with a JSON body.
+pub(crate) fn with_json<B: Serialize + ?Sized>(method: Method, path: &str, body: &B) -> Result<Request<Bytes>> {
+    let bytes = serde_json::to_vec(body)
+        .map_err(|error| Error::invalid("build request", "the body does not serialize as JSON").source(error))?;
+    let json = HeaderValue::from_static("application/json");
+    build(method, path, &Query::new(), bytes.into(), Some(json))
+}
+
+fn build(method: Method, path: &str, query: &Query, body: Bytes, kind: Option<HeaderValue>) -> Result<Request<Bytes>> {
+    let mut target = path.to_owned();
+    query.append_to(&mut target);
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = target.parse().map_err(|error: http::uri::InvalidUri| {
+        Error::invalid("build request", "the path is no valid URI").source(error)
+    })?;
+    if let Some(kind) = kind {
+        request.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    Ok(request)
+}
+
+/// The body of an answer as `T`.
+///
+/// # Errors
+/// `Rejected` when the provider answered something else.
+pub(crate) fn read_json<T: DeserializeOwned>(response: &Response<Bytes>, endpoint: &'static str) -> Result<T> {
+    serde_json::from_slice(response.body()).map_err(|error| unexpected(response, endpoint).source(error))
+}
+
+/// Reads `null` as the default: providers write it for lists and numbers too.
+#[cfg(feature = "graph")]
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The error for an answer that says success and does not read as agreed. The body is not shown: it may hold
+/// personal data.
+pub(crate) fn unexpected(response: &Response<Bytes>, endpoint: &'static str) -> Error {
+    let size = response.body().len();
+    let message = format!("the provider's answer of {size} bytes does not read as its documentation says");
+    Error::new(ErrorKind::Rejected, "read answer", message)
+        .with("endpoint", endpoint)
+        .with("status", response.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_one_segment() {
+        for (text, encoded) in [
+            ("o'brien@contoso.com", "o%27brien@contoso.com"),
+            ("a/../b", "a%2F..%2Fb"),
+            ("$x#EXT#?y", "%24x%23EXT%23%3Fy"),
+            ("zoë", "zo%C3%AB"),
+        ] {
+            assert_eq!(segment("id", text).unwrap(), encoded);
+        }
+        for text in ["", ".", ".."] {
+            assert_eq!(segment("id", text).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn values_cannot_leave_their_parameter() {
+        let query = Query::new().with("$filter", "a eq 'x&y=1#z+%'").with("$top", 5);
+        let request = bare(Method::GET, "/users", &query).unwrap();
+        assert_eq!(
+            request.uri(),
+            "/users?$filter=a%20eq%20%27x%26y%3D1%23z%2B%25%27&$top=5"
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! Starting, resting, shutting down: nothing accepted is lost on the way.
+
+use std::time::Duration;
+
+use bifrost::execution::{Attention, ExecutionState, Resolution};
+use bifrost::{Context, ErrorKind, HubConfig, NewTenant, workflow};
+
+use crate::world::{Counter, Disk, contoso, eventually, pause};
+
+fn nap(seconds: u64) -> impl bifrost::Workflow {
+    workflow("nap", move |ctx: Context, (): ()| async move {
+        ctx.sleep(Duration::from_secs(seconds)).await;
+        Ok(())
+    })
+    .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_lets_running_work_end_and_puts_the_rest_back() {
+    let disk = Disk::new();
+    let config = HubConfig {
+        max_running: 2,
+        ..HubConfig::default()
+    };
+    let hub = disk
+        .hub()
+        .with_config(config)
+        .with_workflow(nap(60))
+        .start()
+        .await
+        .unwrap();
+    let tenant = contoso(&hub).await;
+    let ending = [
+        tenant.run("nap", ()).await.unwrap(),
+        tenant.run("nap", ()).await.unwrap(),
+    ];
+    let waiting = tenant.run("nap", ()).await.unwrap();
+    pause(Duration::from_secs(1)).await;
+    let done = hub.shutdown(Duration::from_secs(120)).await.unwrap();
+    assert_eq!(done.requeued, 0);
+    for handle in ending {
+        assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Succeeded);
+    }
+    assert_eq!(waiting.wait().await.unwrap_err().kind(), ErrorKind::Closed);
+
+    let hub = disk.hub().with_workflow(nap(60)).start().await.unwrap();
+    let resumed = hub.tenant("contoso").unwrap().execution(waiting.id()).await.unwrap();
+    assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
+    assert_eq!(
+        resumed.record().await.unwrap().recoveries,
+        0,
+        "an orderly end is nobody's fault"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_puts_back_what_does_not_end_in_time() {
+    let disk = Disk::new();
+    let hub = disk.hub().with_workflow(nap(86_400 * 365)).start().await.unwrap();
+    let handle = contoso(&hub).await.run("nap", ()).await.unwrap();
+    pause(Duration::from_secs(1)).await;
+    assert_eq!(hub.shutdown(Duration::from_secs(5)).await.unwrap().requeued, 1);
+    assert_eq!(handle.wait().await.unwrap_err().kind(), ErrorKind::Closed);
+    let hub = disk.hub().with_workflow(nap(1)).start().await.unwrap();
+    let resumed = hub.tenant("contoso").unwrap().execution(handle.id()).await.unwrap();
+    assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_keeps_killing_the_process_is_set_aside() {
+    let disk = Disk::new();
+    let hang = || nap(86_400 * 365);
+    let config = || HubConfig {
+        max_recoveries: 3,
+        ..HubConfig::default()
+    };
+    let hub = disk
+        .hub()
+        .with_config(config())
+        .with_workflow(hang())
+        .start()
+        .await
+        .unwrap();
+    let handle = contoso(&hub).await.run("nap", ()).await.unwrap();
+    for _ in 0..4 {
+        pause(Duration::from_secs(1)).await;
+        disk.hub()
+            .with_config(config())
+            .with_workflow(hang())
+            .start()
+            .await
+            .unwrap();
+    }
+    let hub = disk
+        .hub()
+        .with_config(config())
+        .with_workflow(nap(1))
+        .start()
+        .await
+        .unwrap();
+    let tenant = hub.tenant("contoso").unwrap();
+    let resumed = tenant.execution(handle.id()).await.unwrap();
+    eventually("it is set aside", async || {
+        resumed.record().await.unwrap().state == ExecutionState::NeedsAttention
+    })
+    .await;
+    let attention = resumed.record().await.unwrap().attention;
+    assert!(
+        matches!(attention, Some(Attention::Poisoned { recoveries: 4.. })),
+        "{attention:?}"
+    );
+    tenant.resolve(handle.id(), Resolution::Resume).await.unwrap();
+    assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workflow_that_is_no_longer_registered_is_set_aside_until_it_is() {
+    let disk = Disk::new();
+    let hub = disk.hub().with_workflow(nap(1_000)).start().await.unwrap();
+    let handle = contoso(&hub).await.run("nap", ()).await.unwrap();
+    pause(Duration::from_secs(1)).await;
+    let hub = disk.hub().start().await.unwrap();
+    let tenant = hub.tenant("contoso").unwrap();
+    let resumed = tenant.execution(handle.id()).await.unwrap();
+    eventually("it is set aside", async || {
+        resumed.record().await.unwrap().attention == Some(Attention::WorkflowMissing)
+    })
+    .await;
+    let error = tenant.resolve(handle.id(), Resolution::Resume).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let hub = disk.hub().with_workflow(nap(1)).start().await.unwrap();
+    let tenant = hub.tenant("contoso").unwrap();
+    let resumed = tenant.execution(handle.id()).await.unwrap();
+    eventually("it can be resolved", async || {
+        tenant.resolve(handle.id(), Resolution::Resume).await.is_ok()
+    })
+    .await;
+    assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_tenant_rests_and_wakes_on_use() {
+    let hub = Disk::new().hub().with_workflow(nap(1)).start().await.unwrap();
+    let tenant = contoso(&hub).await;
+    tenant.run("nap", ()).await.unwrap().wait().await.unwrap();
+    assert_eq!(hub.snapshot().tenants_awake, 1);
+    eventually("it rests", async || {
+        pause(Duration::from_secs(60)).await;
+        hub.snapshot().tenants_awake == 0
+    })
+    .await;
+    let outcome = tenant.run("nap", ()).await.unwrap().wait().await.unwrap();
+    assert_eq!(outcome.state, ExecutionState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_with_running_work_does_not_rest() {
+    let hub = Disk::new().hub().with_workflow(nap(1_700)).start().await.unwrap();
+    let handle = contoso(&hub).await.run("nap", ()).await.unwrap();
+    pause(Duration::from_secs(1_600)).await;
+    assert_eq!(hub.snapshot().tenants_awake, 1);
+    assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hubs_live_in_one_process_with_the_same_names() {
+    let counters = [Counter::default(), Counter::default()];
+    let mut hubs = Vec::new();
+    for counter in counters.clone() {
+        let work = workflow("work", move |_: Context, (): ()| {
+            let counter = counter.clone();
+            async move { Ok(counter.count()) }
+        })
+        .unwrap();
+        hubs.push(Disk::new().hub().with_workflow(work).start().await.unwrap());
+    }
+    for (index, hub) in hubs.iter().enumerate() {
+        let tenant = contoso(hub).await;
+        for _ in 0..=index {
+            tenant.run("work", ()).await.unwrap().wait().await.unwrap();
+        }
+    }
+    assert_eq!((counters[0].value(), counters[1].value()), (1, 2));
+    hubs[0].shutdown(Duration::from_secs(1)).await.unwrap();
+    hubs[1]
+        .tenant("contoso")
+        .unwrap()
+        .run("work", ())
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_are_changed_disabled_and_deleted_for_good() {
+    let hub = Disk::new().hub().with_workflow(nap(1)).start().await.unwrap();
+    let tenant = contoso(&hub).await;
+    tenant.secrets().set("token", "canary").await.unwrap();
+    tenant.run("nap", ()).await.unwrap().wait().await.unwrap();
+    assert_eq!(
+        hub.tenants().delete("contoso").await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
+    hub.tenants().disable("contoso").await.unwrap();
+    assert_eq!(tenant.run("nap", ()).await.unwrap_err().kind(), ErrorKind::Suspended);
+    hub.tenants().enable("contoso").await.unwrap();
+    tenant.run("nap", ()).await.unwrap().wait().await.unwrap();
+    hub.tenants().disable("contoso").await.unwrap();
+    hub.tenants().delete("contoso").await.unwrap();
+    assert_eq!(hub.tenant("contoso").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(tenant.run("nap", ()).await.unwrap_err().kind(), ErrorKind::NotFound);
+    let reborn = hub.tenants().create(NewTenant::customer("contoso")).await.unwrap_err();
+    assert_eq!(reborn.kind(), ErrorKind::AlreadyExists);
+    assert!(hub.tenants().list().is_empty());
+}

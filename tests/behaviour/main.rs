@@ -1,0 +1,13 @@
+//! The whole hub, one file per promise.
+//!
+//! Most run on the memory store in virtual time: `start_paused` runtimes with a clock that follows tokio's, so hours
+//! of deadlines pass in an instant and every run takes the same course.
+
+#![allow(missing_docs)]
+
+mod admission;
+mod effects;
+mod executions;
+mod lifecycle;
+mod tenancy;
+mod world;
