@@ -33,8 +33,7 @@ pub struct HubBuilder {
     workflows: Result<WorkflowSet>,
 }
 
-type MakeIntegrations =
-    Box<dyn FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> + Send>;
+type MakeIntegrations = Box<dyn FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> + Send>;
 
 enum Storage {
     /// Lost when the hub ends.
