@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bifrost_core::credential::TokenKey;
 use bifrost_core::integration::ProviderDescriptor;
 use bifrost_core::policy::rate::{LimitScope, LimitShape, LimitUnit, RateLimit};
 use bifrost_core::{ConnectionSettings, Error, ProviderId, Result};
@@ -47,7 +48,10 @@ impl Cloud {
         }
     }
 
-    fn base_url(self) -> Result<Url> {
+    /// All of them.
+    const ALL: [Self; 4] = [Self::Global, Self::UsGovernment, Self::UsDod, Self::China];
+
+    pub(crate) fn base_url(self) -> Result<Url> {
         parse(&format!("https://{}/{VERSION}", self.graph_host()))
     }
 }
@@ -166,6 +170,19 @@ fn parse(text: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// What a connection's tokens are for. At an address that is no cloud's, such as a simulator's or a proxy's, they are
+/// the global cloud's.
+pub(crate) fn token_key(settings: &ConnectionSettings) -> TokenKey {
+    let host = settings.base_url.as_ref().and_then(Url::host_str);
+    let cloud = Cloud::ALL.into_iter().find(|cloud| Some(cloud.graph_host()) == host);
+    let audience = format!("https://{}", cloud.unwrap_or_default().graph_host());
+    if settings.scopes.is_empty() {
+        let all_consented = format!("{audience}/.default");
+        return TokenKey::new(audience, [all_consented]);
+    }
+    TokenKey::new(audience, settings.scopes.iter().cloned())
+}
+
 /// The page the limits are published on.
 const LIMITS_PAGE: &str = "https://learn.microsoft.com/graph/throttling-limits";
 const LIMITS_READ: &str = "2026-02";
@@ -227,6 +244,22 @@ mod tests {
             base_url(&settings).unwrap().as_str(),
             "https://graph.microsoft.com/v1.0"
         );
+    }
+
+    #[test]
+    fn tokens_are_for_the_cloud_the_connection_is_in() {
+        let key = |cloud| token_key(&GraphConfig::new("contoso.com").with_cloud(cloud).build().unwrap());
+        assert_eq!(key(Cloud::Global).scopes(), ["https://graph.microsoft.com/.default"]);
+        assert_eq!(
+            key(Cloud::China).scopes(),
+            ["https://microsoftgraph.chinacloudapi.cn/.default"]
+        );
+        let url = Url::parse("http://127.0.0.1:8080/graph/v1.0").unwrap();
+        let local = GraphConfig::new("contoso.com")
+            .with_endpoints(url.clone(), url)
+            .build()
+            .unwrap();
+        assert_eq!(token_key(&local), key(Cloud::Global));
     }
 
     #[test]

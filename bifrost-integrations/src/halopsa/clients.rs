@@ -47,7 +47,7 @@ impl Clients {
     /// # Errors
     /// As [`bifrost_core::Connection::send`].
     pub async fn find_by_name(&self, name: &str) -> Result<Vec<Client>> {
-        let query = ClientQuery::new().search(name).names_only();
+        let query = ClientQuery::new().search(name.trim()).names_only();
         let same = |client: &Client| future::ready(same_name(client.name.as_deref(), name));
         self.list(&query).try_filter(same).try_collect().await
     }

@@ -47,7 +47,7 @@ impl Users {
     /// # Errors
     /// As [`bifrost_core::Connection::send`].
     pub async fn find_by_email(&self, client_id: i64, address: &str) -> Result<Option<User>> {
-        let query = UserQuery::new().client(client_id).search(address);
+        let query = UserQuery::new().client(client_id).search(address.trim());
         let same = |user: &User| future::ready(user.has_email(address));
         let mut found = std::pin::pin!(self.list(&query).try_filter(same));
         found.try_next().await

@@ -168,7 +168,7 @@ mod tests {
             let basic = STANDARD.encode(format!("{user}:{secret}"));
             let plain = STANDARD.encode(&secret);
             let percent = utf8_percent_encode(&secret, NON_ALPHANUMERIC).to_string();
-            for form in [secret.clone(), json.trim_matches('"').to_owned(), form, percent] {
+            for form in [secret, json.trim_matches('"').to_owned(), form, percent] {
                 let clean = scrubber.scrub(&format!("{before}{form} end"));
                 prop_assert!(!clean.contains(&form), "{clean}");
             }

@@ -63,18 +63,18 @@ impl ReqwestTransport {
     /// # Errors
     /// `Internal` when TLS cannot be set up, for want of any trusted certificate, say.
     pub fn new() -> bifrost_core::Result<Self> {
-        Self::with_lookup(Arc::new(SystemLookup))
+        Self::with_lookup(&(Arc::new(SystemLookup) as Arc<dyn Lookup>))
     }
 
     /// A transport that resolves names as `lookup` does.
     ///
     /// # Errors
     /// As [`ReqwestTransport::new`].
-    pub fn with_lookup(lookup: Arc<dyn Lookup>) -> bifrost_core::Result<Self> {
+    pub fn with_lookup(lookup: &Arc<dyn Lookup>) -> bifrost_core::Result<Self> {
         let client = |door| {
             let resolver = Guarded {
                 door,
-                lookup: Arc::clone(&lookup),
+                lookup: Arc::clone(lookup),
             };
             builder().dns_resolver(Arc::new(resolver)).build().map_err(|error| {
                 bifrost_core::Error::internal("build transport", "the HTTP client cannot be set up")
