@@ -350,3 +350,13 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
 /// A shared engine.
 pub type SharedStore = Arc<dyn Store>;
+
+/// Runs what may wait for a disk, or for somebody's sink, where no async thread has to wait with it.
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    call: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(call)
+        .await
+        .map_err(|error| Error::internal(operation, "the worker ended early").source(error))?
+}

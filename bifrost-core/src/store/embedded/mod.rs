@@ -58,7 +58,7 @@ use tokio::sync::oneshot;
 
 use super::export::{ArchiveReader, ArchiveWriter, not_empty};
 use super::key::{Key, Prefix};
-use super::{Batch, CommitSeq, Scan, ScanPage, Store, StoreHealth, Usage, Versioned};
+use super::{Batch, CommitSeq, Scan, ScanPage, Store, StoreHealth, Usage, Versioned, blocking};
 use crate::error::{Error, ErrorKind, Result};
 use committer::Committer;
 use disk::{Disk, Draft, open_failed};
@@ -124,16 +124,6 @@ impl EmbeddedStore {
         let shared = self.shared.clone();
         blocking(operation, move || call(&shared)).await
     }
-}
-
-/// Disks wait; async threads must not.
-async fn blocking<T: Send + 'static>(
-    operation: &'static str,
-    call: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(call)
-        .await
-        .map_err(|error| Error::internal(operation, "the worker ended early").source(error))?
 }
 
 fn no_answer() -> Error {
