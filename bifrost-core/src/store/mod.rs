@@ -5,7 +5,7 @@
 //! | [`MemoryStore`](memory::MemoryStore) | no | tests, throw-away hubs |
 //! | [`EmbeddedStore`](embedded::EmbeddedStore) | yes | default: journal as truth, sled as rebuildable state |
 //!
-//! Both resolve a batch the same way ([`resolve`]: preconditions, numbering of chained logs) and both read and write
+//! Both resolve a batch the same way (`resolve`: preconditions, numbering of chained logs) and both read and write
 //! the same archive ([`export`]). Records reach an engine through a [`TenantStore`](records::TenantStore), which serializes and seals them. Every
 //! engine passes the behaviour suite in [`testing::store_suite`](crate::testing).
 
