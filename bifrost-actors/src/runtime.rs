@@ -17,7 +17,7 @@ use crate::config::HubConfig;
 use crate::directory::Directory;
 use crate::hub::message::HubMessage;
 use crate::slots::Slots;
-use crate::tenant::shared::TenantShared;
+use crate::tenant::shared::{InUse, TenantShared};
 
 /// See the module.
 pub(crate) struct HubRuntime {
@@ -56,6 +56,28 @@ impl HubRuntime {
             .unwrap_or_else(PoisonError::into_inner)
             .get(id)
             .cloned()
+    }
+
+    /// The tenant's shared part, woken if need be, and kept awake while the guard is held.
+    pub(crate) async fn enter(self: &Arc<Self>, id: &TenantId) -> Result<InUse> {
+        loop {
+            self.check_open()?;
+            let shared = match self.awake(id) {
+                Some(shared) => shared,
+                None => self.wake(id).await?,
+            };
+            if let Some(guard) = shared.enter() {
+                return Ok(guard);
+            }
+            // It has just been put to rest: its place in the map is about to be cleared.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn wake(self: &Arc<Self>, id: &TenantId) -> Result<Arc<TenantShared>> {
+        let shared = TenantShared::load(self, id).await?;
+        self.ask(self.root()?, |reply| HubMessage::Wake { shared, reply })
+            .await?
     }
 
     /// The root actor.

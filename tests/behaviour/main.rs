@@ -6,6 +6,7 @@
 #![allow(missing_docs)]
 
 mod admission;
+mod connections;
 mod effects;
 mod executions;
 mod lifecycle;

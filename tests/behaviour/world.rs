@@ -14,6 +14,7 @@ use bifrost::{Hub, HubBuilder, NewTenant, Tenant};
 pub(crate) struct Disk {
     store: Arc<Mutex<MemoryStore>>,
     keys: Arc<dyn KeyProvider>,
+    clock: Arc<TokioClock>,
 }
 
 impl Disk {
@@ -21,6 +22,7 @@ impl Disk {
         Self {
             store: Arc::default(),
             keys: Arc::new(EphemeralKey::generate(Arc::new(SeededEntropy::new(1)))),
+            clock: clock(),
         }
     }
 
@@ -31,7 +33,7 @@ impl Disk {
         *store = store.fork();
         Hub::builder()
             .with_store(Arc::new(store.clone()), Arc::clone(&self.keys))
-            .with_clock(clock())
+            .with_clock(Arc::clone(&self.clock) as Arc<dyn bifrost::Clock>)
             .with_entropy(Arc::new(SeededEntropy::new(7)))
     }
 }
@@ -46,7 +48,7 @@ pub(crate) async fn contoso(hub: &Hub) -> Tenant {
 }
 
 /// Counts how often something was done.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Counter(Arc<AtomicU32>);
 
 impl Counter {

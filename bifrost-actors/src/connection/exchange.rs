@@ -110,7 +110,7 @@ impl<'a> AtWork<'a> {
             Err(failure) if failure.cause.passes_by_itself() => {
                 // Without an answer nobody knows whether the refresh token was rotated.
                 self.book.rotation_in_doubt |= spent.is_some();
-                self.deferred(&key, &failure.error);
+                self.deferred(&key, &failure.error).await;
             }
             Err(failure) => self.refused(key, spent, failure).await,
         }
@@ -214,7 +214,6 @@ impl<'a> AtWork<'a> {
         self.book.rotation_in_doubt = false;
         self.book.reread = false;
         self.book.failures = 0;
-        self.book.deferred = None;
         self.book.tokens.insert(key.clone(), token.clone());
         self.book.happen(ConnectionEvent::ExchangeSucceeded);
         self.show_tokens();
@@ -229,10 +228,13 @@ impl<'a> AtWork<'a> {
     }
 
     /// It passes by itself: all who wait share this failure, and the next try is planned.
-    fn deferred(&mut self, key: &TokenKey, error: &Error) {
+    async fn deferred(&mut self, key: &TokenKey, error: &Error) {
         let jitter = self.tenant.hub.entropy.fraction();
         let now = self.now();
         let delay = self.book.defer(error, now, jitter);
+        if let Err(error) = self.store_refresh(self.book.refresh.clone()).await {
+            tracing::warn!(tenant = %self.tenant.id, connection = %self.id, %error, "a delay could not be stored");
+        }
         self.book.happen(ConnectionEvent::ExchangeDeferred);
         self.fail_all(&clone(error).retry(Retry::After(delay)));
         if self.book.tokens.contains_key(key) {
@@ -274,6 +276,7 @@ impl<'a> AtWork<'a> {
         let refresh = RefreshRecord {
             intent: None,
             refused: Some(refusal),
+            deferred: None,
             ..self.book.refresh.clone()
         };
         if let Err(error) = self.store_refusal(refresh, cause).await {
@@ -397,7 +400,6 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
             .collect(),
         reread: false,
         failures: 0,
-        deferred: None,
         unsaved: None,
     })
 }

@@ -29,6 +29,11 @@ impl Published {
         self.tokens.store(Arc::new(tokens));
     }
 
+    /// Shows no token any more: nobody keeps them live.
+    pub(crate) fn withdraw(&self) {
+        self.tokens.store(Arc::default());
+    }
+
     /// How the connection is doing, once its actor has started.
     pub(crate) fn status(&self) -> Option<Arc<ConnectionStatus>> {
         self.status.load_full()

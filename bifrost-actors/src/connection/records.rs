@@ -3,6 +3,7 @@
 
 use bifrost_core::connection::{Cause, ConnectionRecord};
 use bifrost_core::credential::{Credential, Token, TokenKey};
+use bifrost_core::error::ErrorReport;
 use bifrost_core::store::key::{Key, Kind};
 use bifrost_core::store::records::TenantStore;
 use bifrost_core::store::{CommitSeq, Scan};
@@ -29,6 +30,9 @@ pub(crate) struct RefreshRecord {
     /// Why a person must act, if so.
     #[serde(default)]
     pub(crate) refused: Option<Refusal>,
+    /// Not before when the next exchange may be sent, and why: a restart must not forget what the provider asked for.
+    #[serde(default)]
+    pub(crate) deferred: Option<Deferral>,
     /// When a token was last obtained.
     #[serde(default)]
     pub(crate) last_success: Option<Timestamp>,
@@ -41,6 +45,13 @@ pub(crate) struct RefreshIntent {
     pub(crate) fingerprint: String,
     /// When.
     pub(crate) at: Timestamp,
+}
+
+/// An exchange that failed in a way that passes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Deferral {
+    pub(crate) until: Timestamp,
+    pub(crate) error: ErrorReport,
 }
 
 /// Why a person must act.

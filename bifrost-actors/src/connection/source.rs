@@ -3,32 +3,37 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bifrost_core::credential::{Token, TokenKey, TokenSource};
-use bifrost_core::{ConnectionId, Error, ErrorKind, ProviderId, Result};
+use bifrost_core::{ConnectionId, Error, ErrorKind, ProviderId, Result, TenantId};
 use ractor::RpcReplyPort;
 
 use super::message::ConnectionMessage;
 use super::published::Published;
+use crate::runtime::HubRuntime;
 use crate::tenant::message::TenantMessage;
 use crate::tenant::shared::TenantShared;
 
 /// See the module.
 pub(crate) struct ConnectionTokens {
-    tenant: Arc<TenantShared>,
+    hub: Arc<HubRuntime>,
+    tenant: TenantId,
     id: ConnectionId,
     provider: ProviderId,
-    published: Arc<Published>,
+    /// What the connection shows. When its tenant is put to rest it shows nothing any more, and the next look goes to
+    /// the tenant that was woken since.
+    published: ArcSwap<Published>,
 }
 
 impl ConnectionTokens {
-    pub(crate) fn new(tenant: Arc<TenantShared>, id: ConnectionId, provider: &ProviderId) -> Self {
-        let published = tenant.published(&id);
+    pub(crate) fn new(tenant: &TenantShared, id: ConnectionId, provider: &ProviderId) -> Self {
         Self {
-            tenant,
+            hub: Arc::clone(&tenant.hub),
+            tenant: tenant.id.clone(),
+            published: ArcSwap::new(tenant.published(&id)),
             id,
             provider: provider.clone(),
-            published,
         }
     }
 
@@ -44,18 +49,20 @@ impl ConnectionTokens {
     }
 
     async fn acquire_once(&self, key: &TokenKey, rejected: Option<u64>) -> Result<Token> {
+        let guard = self.hub.enter(&self.tenant).await?;
+        self.published.store(guard.0.published(&self.id));
         let ask = |reply: RpcReplyPort<Result<Token>>| ConnectionMessage::Acquire {
             key: key.clone(),
             rejected,
             reply,
         };
-        self.tenant.ask_connection(&self.id, ask).await
+        guard.0.ask_connection(&self.id, ask).await
     }
 
     /// Says whose connection it is.
     fn name(&self, error: Error) -> Error {
         error
-            .with("tenant", &self.tenant.id)
+            .with("tenant", &self.tenant)
             .with("provider", &self.provider)
             .with("connection", &self.id)
     }
@@ -64,7 +71,7 @@ impl ConnectionTokens {
 #[async_trait]
 impl TokenSource for ConnectionTokens {
     async fn token(&self, key: &TokenKey) -> Result<Token> {
-        match self.published.live_token(key, self.tenant.hub.clock.now()) {
+        match self.published.load().live_token(key, self.hub.clock.now()) {
             Some(token) => Ok(token),
             None => self.acquire(key, None).await,
         }
@@ -97,7 +104,7 @@ impl TenantShared {
 impl fmt::Debug for ConnectionTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionTokens")
-            .field("tenant", &self.tenant.id)
+            .field("tenant", &self.tenant)
             .field("id", &self.id)
             .finish_non_exhaustive()
     }

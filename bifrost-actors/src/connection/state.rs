@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use bifrost_core::connection::{Cause, ConnectionEvent, ConnectionRecord, ConnectionState, ConnectionStatus};
 use bifrost_core::credential::{Credential, Freshness, Token, TokenKey, TokenSet};
-use bifrost_core::error::ErrorReport;
 use bifrost_core::{Error, ErrorKind, Integration, Result, Retry, Secret, Timestamp};
 use ractor::RpcReplyPort;
 
-use super::records::{RefreshRecord, Refusal, TokenRecord, fingerprint};
+use super::records::{Deferral, RefreshRecord, Refusal, TokenRecord, fingerprint};
 use crate::task::Task;
 
 /// The delay after the first exchange that failed in a way that passes; it doubles with each further one.
@@ -33,7 +32,6 @@ pub(crate) struct Book {
     /// The stored refresh token was read again after a refusal.
     pub(crate) reread: bool,
     pub(crate) failures: u32,
-    pub(crate) deferred: Option<(Timestamp, ErrorReport)>,
     /// An answer that could not be stored yet, and so was shown to nobody.
     pub(crate) unsaved: Option<(TokenKey, TokenSet, Timestamp)>,
 }
@@ -80,8 +78,10 @@ impl Book {
         {
             return Decision::Refuse(refused(refusal));
         }
-        match &self.deferred {
-            Some((at, report)) if *at > now => Decision::Refuse(report.to_error().retry(Retry::After(at.since(now)))),
+        match &self.refresh.deferred {
+            Some(Deferral { until, error }) if *until > now => {
+                Decision::Refuse(error.to_error().retry(Retry::After(until.since(now))))
+            }
             _ => Decision::Exchange,
         }
     }
@@ -124,6 +124,7 @@ impl Book {
             refresh_token: set.refresh_token.clone().or_else(|| self.refresh.refresh_token.clone()),
             intent: None,
             refused: None,
+            deferred: None,
             last_success: Some(now),
         };
         (token, refresh)
@@ -150,14 +151,17 @@ impl Book {
     pub(crate) fn defer(&mut self, error: &Error, now: Timestamp, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let delay = retry_delay(self.failures, error.retry_after(), jitter);
-        self.deferred = Some((now.saturating_add(delay), error.to_report()));
+        self.refresh.deferred = Some(Deferral {
+            until: now.saturating_add(delay),
+            error: error.to_report(),
+        });
         delay
     }
 
     /// How it is doing.
     pub(crate) fn status(&self) -> ConnectionStatus {
         let refused = self.refresh.refused.as_ref();
-        let deferred = self.deferred.as_ref();
+        let deferred = self.refresh.deferred.as_ref();
         let cause = refused
             .map(|refusal| refusal.cause)
             .or(deferred.map(|_| Cause::ProviderDown));
@@ -169,10 +173,10 @@ impl Book {
             cause,
             last_error: refused
                 .map(|r| r.message.clone())
-                .or_else(|| deferred.map(|(_, report)| report.to_string())),
+                .or_else(|| deferred.map(|deferral| deferral.error.to_string())),
             next_action: cause.map(|cause| cause.next_action().to_owned()),
             last_success: self.refresh.last_success,
-            next_refresh: deferred.map(|(at, _)| *at).or(renewal),
+            next_refresh: deferred.map(|deferral| deferral.until).or(renewal),
         }
     }
 }
@@ -206,6 +210,8 @@ pub(crate) fn initial_state(enabled: bool, refresh: &RefreshRecord, has_tokens: 
         ConnectionState::Disabled
     } else if refresh.refused.is_some() {
         ConnectionState::ReauthRequired
+    } else if refresh.deferred.is_some() {
+        ConnectionState::Degraded
     } else if refresh.last_success.is_some() || has_tokens {
         ConnectionState::Active
     } else {

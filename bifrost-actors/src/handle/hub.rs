@@ -20,7 +20,7 @@ use super::tenants::Tenants;
 use crate::hub::message::HubMessage;
 use crate::runtime::HubRuntime;
 use crate::tenant::message::TenantMessage;
-use crate::tenant::shared::{InUse, TenantShared};
+use crate::tenant::shared::InUse;
 
 /// A running hub. Cheap to clone; the hub ends with [`Hub::shutdown`], or with the runtime it lives in.
 #[derive(Clone)]
@@ -103,29 +103,8 @@ impl Hub {
         Ok(Shutdown { requeued })
     }
 
-    /// The tenant's shared part, woken if need be, and kept awake while the guard is held.
     pub(crate) async fn enter(&self, id: &TenantId) -> Result<InUse> {
-        let runtime = &self.0.runtime;
-        loop {
-            runtime.check_open()?;
-            let shared = match runtime.awake(id) {
-                Some(shared) => shared,
-                None => self.wake(id).await?,
-            };
-            if let Some(guard) = shared.enter() {
-                return Ok(guard);
-            }
-            // It has just been put to rest: its place in the map is about to be cleared.
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn wake(&self, id: &TenantId) -> Result<Arc<TenantShared>> {
-        let runtime = &self.0.runtime;
-        let shared = TenantShared::load(runtime, id).await?;
-        runtime
-            .ask(runtime.root()?, |reply| HubMessage::Wake { shared, reply })
-            .await?
+        self.0.runtime.enter(id).await
     }
 
     /// Takes up every execution that has not ended. Those of a tenant that may not work stay where they are.

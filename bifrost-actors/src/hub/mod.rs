@@ -137,6 +137,9 @@ fn retire(state: &mut HubActorState, id: &TenantId) {
         state.by_actor.remove(&awake.actor.get_id());
         awake.shared.actor.store(None);
         awake.actor.stop(None);
+        for published in awake.shared.lock_connections().values() {
+            published.withdraw();
+        }
         for (_, execution) in awake.shared.lock_executions().drain() {
             execution.live.end(Ended::Requeued);
         }

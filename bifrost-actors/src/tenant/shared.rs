@@ -119,7 +119,7 @@ impl TenantShared {
         let stored = self.stored_connection(id).await?;
         let integration = self.hub.registry.get(&stored.record.settings.provider)?;
         let settings = Arc::new(stored.record.settings);
-        let tokens = Arc::new(ConnectionTokens::new(Arc::clone(self), id.clone(), &settings.provider));
+        let tokens = Arc::new(ConnectionTokens::new(self, id.clone(), &settings.provider));
         Ok(Connection::new(
             self.id.clone(),
             id.clone(),

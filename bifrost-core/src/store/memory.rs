@@ -12,7 +12,7 @@ use futures_util::future::{self, BoxFuture, FutureExt};
 use super::export::{self, ArchiveEntry};
 use super::key::{Key, Prefix};
 use super::resolve::{View, Writes, resolve};
-use super::{Batch, CommitSeq, MAX_SCAN_LIMIT, Scan, ScanPage, Store, StoreHealth, Usage, Versioned};
+use super::{Batch, CommitSeq, MAX_SCAN_LIMIT, Scan, ScanPage, Store, StoreHealth, Usage, Versioned, blocking};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A store in memory.
@@ -143,6 +143,15 @@ impl View for State {
     }
 }
 
+fn read_all(source: Box<dyn Read + Send>) -> Result<(BTreeMap<Key, Versioned>, CommitSeq)> {
+    let mut reader = export::ArchiveReader::open(source)?;
+    let mut map = BTreeMap::new();
+    while let Some(ArchiveEntry { key, value, version }) = reader.next_entry()? {
+        map.insert(key, Versioned { value, version });
+    }
+    Ok((map, reader.last_commit()))
+}
+
 #[async_trait]
 impl Store for MemoryStore {
     fn commit(&self, batch: Batch) -> BoxFuture<'static, Result<CommitSeq>> {
@@ -186,24 +195,20 @@ impl Store for MemoryStore {
         let entries = entries
             .into_iter()
             .map(|(key, Versioned { value, version })| Ok(ArchiveEntry { key, value, version }));
-        export::write_archive(sink, last, entries)?;
+        blocking("export store", move || export::write_archive(sink, last, entries)).await?;
         Ok(last)
     }
 
     async fn import(&self, source: Box<dyn Read + Send>) -> Result<CommitSeq> {
-        let mut reader = export::ArchiveReader::open(source)?;
-        let mut map = BTreeMap::new();
-        while let Some(ArchiveEntry { key, value, version }) = reader.next_entry()? {
-            map.insert(key, Versioned { value, version });
-        }
+        let (map, last) = blocking("import store", move || read_all(source)).await?;
         let mut state = self.write();
         state.check_open("import store")?;
         if state.last != CommitSeq(0) {
             return Err(export::not_empty(state.last));
         }
-        state.last = reader.last_commit();
+        state.last = last;
         state.map = map;
-        Ok(state.last)
+        Ok(last)
     }
 
     fn health(&self) -> StoreHealth {

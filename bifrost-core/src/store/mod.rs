@@ -5,7 +5,7 @@
 //! | [`MemoryStore`](memory::MemoryStore) | no | tests, throw-away hubs |
 //! | [`EmbeddedStore`](embedded::EmbeddedStore) | yes | default: journal as truth, sled as rebuildable state |
 //!
-//! Both resolve a batch the same way ([`resolve`]: preconditions, numbering of chained logs) and both read and write
+//! Both resolve a batch the same way (`resolve`: preconditions, numbering of chained logs) and both read and write
 //! the same archive ([`export`]). Records reach an engine through a [`TenantStore`](records::TenantStore), which serializes and seals them. Every
 //! engine passes the behaviour suite in [`testing::store_suite`](crate::testing).
 
@@ -350,3 +350,13 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
 /// A shared engine.
 pub type SharedStore = Arc<dyn Store>;
+
+/// Runs what may wait for a disk, or for somebody's sink, where no async thread has to wait with it.
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    call: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(call)
+        .await
+        .map_err(|error| Error::internal(operation, "the worker ended early").source(error))?
+}

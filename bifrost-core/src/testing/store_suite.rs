@@ -11,11 +11,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
+use tokio::sync::oneshot;
 
 use super::SeededEntropy;
 use crate::error::ErrorKind;
@@ -568,6 +569,11 @@ pub async fn contents(store: &SharedStore) -> Vec<(Key, Versioned)> {
 pub async fn exports_import_equal(factory: &dyn StoreFactory) {
     let (store, mut copy) = (factory.fresh().await, factory.fresh().await);
     fill(&store, 400).await;
+    let mut large = Batch::new();
+    for number in 0..300 {
+        large.put(key(&format!("large {number}")), vec![number as u8; 9_000]);
+    }
+    store.commit(large).await.unwrap();
     let archive = Archive::default();
     let at = store.export(Box::new(archive.clone())).await.unwrap();
     assert_eq!(at, store.health().last_commit);
@@ -621,47 +627,64 @@ pub async fn imports_are_all_or_nothing(factory: &dyn StoreFactory) {
     copy.close().await.unwrap();
 }
 
-/// An export holds one commit, although others go on.
+/// A sink that says when the first bytes come, and takes them only when it is told to.
+struct SlowSink {
+    archive: Archive,
+    started: Option<oneshot::Sender<()>>,
+    go: mpsc::Receiver<()>,
+}
+
+impl Write for SlowSink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if let Some(started) = self.started.take() {
+            started.send(()).unwrap();
+            self.go.recv().unwrap();
+        }
+        self.archive.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An export holds one commit, although others go on while it is written.
 pub async fn exports_hold_one_commit(factory: &dyn StoreFactory) {
     let store = factory.fresh().await;
     let write = |number: u64| {
         let mut batch = Batch::new();
         for part in 0..900 {
-            batch.put(key(&format!("{part:04}")), format!("{number}"));
+            batch.put(key(&format!("{part:04}")), format!("{number:0400}"));
         }
-        // Keys that come and go at both ends.
-        batch
-            .put(key(&format!("0000-{number}")), "x")
-            .put(key(&format!("9999-{number}")), "x");
-        batch.delete(key(&format!("0000-{}", number.wrapping_sub(1))));
+        // Keys that come and go, before and after those.
+        for place in ["0", "9999"] {
+            batch.put(key(&format!("{place}-{number}")), "x");
+            batch.delete(key(&format!("{place}-{}", number - 1)));
+        }
         store.commit(batch)
     };
     write(1).await.unwrap();
-    for round in 0..5 {
-        let archive = Archive::default();
-        let exporting = tokio::spawn({
-            let (store, archive) = (store.clone(), archive.clone());
-            async move { store.export(Box::new(archive)).await.unwrap() }
-        });
-        let mut number = 2 + round * 10;
-        while !exporting.is_finished() && number < 12 + round * 10 {
-            write(number).await.unwrap();
-            number += 1;
-        }
-        let at = exporting.await.unwrap();
-        let copy = factory.fresh().await;
-        copy.import(archive.source()).await.unwrap();
-        let found = contents(&copy).await;
-        let value = found[0].1.value.clone();
-        let parts = found.iter().filter(|(_, found)| &found.value[..] != b"x");
-        assert_eq!(parts.clone().count(), 900);
-        assert!(
-            parts
-                .into_iter()
-                .all(|(_, found)| found.value == value && found.version == at)
-        );
-        copy.close().await.unwrap();
+    let before = contents(&store).await;
+    let (archive, (started, has_started), (go, may_go)) = (Archive::default(), oneshot::channel(), mpsc::channel());
+    let sink = SlowSink {
+        archive: archive.clone(),
+        started: Some(started),
+        go: may_go,
+    };
+    let exporting = tokio::spawn({
+        let store = store.clone();
+        async move { store.export(Box::new(sink)).await.unwrap() }
+    });
+    has_started.await.unwrap();
+    for number in 2..12 {
+        write(number).await.unwrap();
     }
+    go.send(()).unwrap();
+    assert_eq!(exporting.await.unwrap(), CommitSeq(1));
+    let copy = factory.fresh().await;
+    copy.import(archive.source()).await.unwrap();
+    assert!(contents(&copy).await == before);
+    copy.close().await.unwrap();
     store.close().await.unwrap();
 }
 

@@ -72,7 +72,9 @@ async fn a_full_disk_is_said_and_passes() {
     // Reading goes on, and what a crash would leave is in order.
     assert!(store.get(&key(20)).await.unwrap().is_some());
     let image = crash_image(folder.path());
-    check(&open(image.path()).await.unwrap(), 20).await;
+    let copy = open(image.path()).await.unwrap();
+    assert!(report(&copy).is_empty(), "{}", report(&copy));
+    check(&copy, 20).await;
     faults.set(Rule::None);
     fill(&store, 21..=40).await;
     assert!(store.health().refusing.is_none());

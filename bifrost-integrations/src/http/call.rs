@@ -5,7 +5,7 @@ use std::time::Duration;
 use bifrost_core::credential::{Token, TokenKey};
 use bifrost_core::integration::{CallRecord, Outbound, Safety};
 use bifrost_core::time::within;
-use bifrost_core::{Connection, ConnectionId, Error, ErrorKind, Result, Retry, TenantId};
+use bifrost_core::{Connection, ConnectionId, Error, ErrorKind, Result, Retry, TenantId, Timestamp};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use url::Url;
@@ -16,7 +16,7 @@ use super::redact::Scrubber;
 use super::retry::{Progress, RetryDecision};
 use super::stack::{Anonymous, FollowRedirects, Inner};
 use super::target;
-use super::transport::{Limits, send_in_time};
+use super::transport::{Limits, TransportErrorKind, send_in_time};
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: u32 = 3;
@@ -96,67 +96,63 @@ impl<'a> Call<'a> {
 
     /// One attempt: a new permit, a live token, one request.
     async fn attempt(&mut self) -> Result<Ended> {
-        self.admit()?;
-        let permit = self
-            .stack
-            .budget
-            .acquire(&self.path, self.outbound.cost, self.remaining())
-            .await?;
+        self.expect_peer(self.stack.health.paused(&self.peer, self.stack.clock.monotonic()))?;
+        let cost = self.outbound.cost;
+        let permit = self.stack.budget.acquire(&self.path, cost, self.remaining()).await?;
         let token = if self.authorized {
             Some(self.token().await?)
         } else {
             None
         };
         let request = self.request(token.as_ref())?;
-        let sent_at = self.stack.clock.now();
-        let started = self.stack.clock.monotonic();
         if self.remaining().is_zero() {
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                "call provider",
-                "the deadline passed before it was sent",
-            )
-            .retry(Retry::Later));
+            return Err(too_late("the deadline passed before it was sent"));
         }
-        let (transport, clock) = (self.stack.transport.as_ref(), self.stack.clock.as_ref());
-        let answered = send_in_time(transport, clock, request, self.limits()).await;
-        let latency = self.stack.clock.monotonic().saturating_sub(started);
-        let mut record = self.record(sent_at, &permit, latency);
-        let waited = permit.waited();
-        let ended = match answered {
-            Err(error) => {
-                drop(permit);
-                self.status = None;
-                self.note_health(false);
-                Ended::Failed(Classified::of_transport(&error))
-            }
-            Ok(response) => {
-                self.status = Some(response.status());
-                record.status = Some(response.status().as_u16());
-                let signals = self.stack.classifier.signals(response.headers());
-                permit.learn(&signals);
-                record.units = signals.units.unwrap_or(record.units);
-                self.read(response, permit, token.as_ref()).await
-            }
-        };
-        let (ended, failure) = match ended {
-            Ended::Failed(failure) => {
-                let kind = failure.kind;
-                (Ended::Failed(self.scrubbed(failure, token.as_ref())), Some(kind))
-            }
-            Ended::Again if self.is_unauthorized() => (Ended::Again, Some(ErrorKind::PermissionDenied)),
-            other => (other, None),
-        };
-        record.failure = failure;
-        self.stack.counters.record(&record, waited);
-        if matches!(ended, Ended::Again) && self.is_unauthorized() {
-            self.replace(token).await?;
+        let now = self.stack.clock.monotonic();
+        let admitted = self.stack.health.admit(&self.peer, self.attempt == 1, now);
+        self.expect_peer(admitted.err())?;
+        let ended = self.send(request, permit, token.as_ref()).await;
+        match (&ended, token) {
+            (Ended::Again, Some(rejected)) if self.is_unauthorized() => self.replace(&rejected).await?,
+            _ => {}
         }
         Ok(ended)
     }
 
-    /// Reads an answer and tells the budget.
-    async fn read(&mut self, response: Response<Bytes>, permit: Permit, token: Option<&Token>) -> Ended {
+    /// Sends one request, and tells budget, statistics and logs how it ended.
+    async fn send(&mut self, request: Request<Bytes>, permit: Permit, token: Option<&Token>) -> Ended {
+        let (transport, clock) = (self.stack.transport.as_ref(), self.stack.clock.as_ref());
+        let (sent_at, started, waited) = (clock.now(), clock.monotonic(), permit.waited());
+        let answered = send_in_time(transport, clock, request, self.limits()).await;
+        let latency = clock.monotonic().saturating_sub(started);
+        let mut record = self.record(sent_at, waited, latency);
+        self.status = answered.as_ref().ok().map(Response::status);
+        record.status = self.status.map(|status| status.as_u16());
+        let ended = match answered {
+            Err(error) => {
+                drop(permit);
+                self.note_failure(error.kind());
+                Ended::Failed(self.scrubbed(Classified::of_transport(&error), token))
+            }
+            Ok(response) => {
+                let signals = self.stack.classifier.signals(response.headers());
+                permit.learn(&signals);
+                record.units = signals.units.unwrap_or(record.units);
+                self.read(&response, permit, token)
+                    .map_or(Ended::Answered(response), |ended| ended)
+            }
+        };
+        record.failure = match &ended {
+            Ended::Failed(failure) => Some(failure.kind),
+            Ended::Again if self.is_unauthorized() => Some(ErrorKind::PermissionDenied),
+            _ => None,
+        };
+        self.stack.counters.record(&record, waited);
+        ended
+    }
+
+    /// Reads an answer and tells the budget; `None` when the answer is what was asked for.
+    fn read(&mut self, response: &Response<Bytes>, permit: Permit, token: Option<&Token>) -> Option<Ended> {
         let request = &self.outbound.request;
         let answer = Answer {
             status: response.status(),
@@ -166,18 +162,19 @@ impl<'a> Call<'a> {
             endpoint: self.outbound.endpoint,
             now: self.stack.clock.now(),
         };
-        self.note_health(!matches!(answer.status.as_u16(), 500 | 502 | 503 | 504));
+        // A 500 can be the fault of one request, and says that somebody is there.
+        self.note_health(!matches!(answer.status.as_u16(), 502..=504));
         if self.stack.classifier.accepts(&answer) {
             permit.answered();
-            return Ended::Answered(response);
+            return None;
         }
         if answer.status == StatusCode::UNAUTHORIZED && token.is_some() && self.replaced.is_none() {
             permit.answered();
-            return Ended::Again;
+            return Some(Ended::Again);
         }
         if self.may_follow(answer.status) {
             permit.answered();
-            return self.follow(answer.headers);
+            return Some(self.follow(answer.headers));
         }
         let failure = self.stack.classifier.classify(&answer);
         match &failure.close {
@@ -185,22 +182,29 @@ impl<'a> Call<'a> {
             None if answer.status.is_server_error() => drop(permit),
             None => permit.answered(),
         }
-        Ended::Failed(failure)
+        Some(Ended::Failed(self.scrubbed(failure, token)))
     }
 
-    /// Refuses while the connection's peer is down.
-    fn admit(&self) -> Result<()> {
-        let now = self.stack.clock.monotonic();
-        let admitted = self.stack.health.admit(&self.peer, self.attempt == 1, now);
-        admitted.map_err(|wait| {
-            let message = "the provider has failed many times in a row and gets a pause";
-            Error::new(ErrorKind::Unavailable, "call provider", message).retry(Retry::After(wait))
-        })
+    /// Refuses while the connection's peer is left alone.
+    fn expect_peer(&self, paused: Option<Duration>) -> Result<()> {
+        let Some(wait) = paused else { return Ok(()) };
+        let message = "the provider has failed many times in a row and is left alone for a while";
+        Err(Error::new(ErrorKind::Unavailable, "call provider", message).retry(Retry::After(wait)))
     }
 
     fn note_health(&self, answered: bool) {
         let now = self.stack.clock.monotonic();
         self.stack.health.record(&self.peer, answered, now);
+    }
+
+    fn note_failure(&self, kind: TransportErrorKind) {
+        match kind {
+            TransportErrorKind::Blocked => {}
+            TransportErrorKind::TooLarge => self.note_health(true),
+            TransportErrorKind::NotSent | TransportErrorKind::TimedOut | TransportErrorKind::Lost => {
+                self.note_health(false);
+            }
+        }
     }
 
     fn remaining(&self) -> Duration {
@@ -215,22 +219,17 @@ impl<'a> Call<'a> {
     }
 
     /// The provider refused the token: one forced refresh, however often the call is tried.
-    async fn replace(&mut self, rejected: Option<Token>) -> Result<()> {
-        if let Some(rejected) = rejected {
-            let replaced = self
-                .in_time(self.connection.tokens().replace(&self.key, &rejected))
-                .await?;
-            self.replaced = Some(replaced);
-        }
+    async fn replace(&mut self, rejected: &Token) -> Result<()> {
+        let replaced = self
+            .in_time(self.connection.tokens().replace(&self.key, rejected))
+            .await?;
+        self.replaced = Some(replaced);
         Ok(())
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let done = within(self.stack.clock.as_ref(), self.remaining(), work).await;
-        done.unwrap_or_else(|| {
-            let message = "no token could be had before the call's deadline";
-            Err(Error::new(ErrorKind::Timeout, "call provider", message).retry(Retry::Later))
-        })
+        done.unwrap_or_else(|| Err(too_late("no token could be had before the call's deadline")))
     }
 
     fn is_unauthorized(&self) -> bool {
@@ -336,7 +335,7 @@ impl<'a> Call<'a> {
         failure
     }
 
-    fn record(&self, at: bifrost_core::Timestamp, permit: &Permit, latency: Duration) -> CallRecord {
+    fn record(&self, at: Timestamp, waited: Duration, latency: Duration) -> CallRecord {
         CallRecord {
             at,
             tenant: self.peer.0.clone(),
@@ -349,10 +348,14 @@ impl<'a> Call<'a> {
             failure: None,
             attempt: self.attempt,
             units: self.outbound.cost.units,
-            budget_wait_ms: millis(permit.waited()),
+            budget_wait_ms: millis(waited),
             latency_ms: millis(latency),
         }
     }
+}
+
+fn too_late(message: &str) -> Error {
+    Error::new(ErrorKind::Timeout, "call provider", message).retry(Retry::Later)
 }
 
 fn unknown_outcome(failure: &Classified) -> Error {

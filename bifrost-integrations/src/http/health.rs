@@ -32,7 +32,13 @@ const MAX_QUIET: usize = 4_096;
 pub(crate) struct Health(Mutex<HashMap<(TenantId, ConnectionId), Peer>>);
 
 impl Health {
-    /// Whether a call may be sent now; if not, after what time to ask again. Counts as traffic when it may.
+    /// After what time to ask again, while the peer is being left alone.
+    pub(super) fn paused(&self, key: &(TenantId, ConnectionId), now: Duration) -> Option<Duration> {
+        self.lock().get(key).and_then(|peer| peer.breaker.paused(now))
+    }
+
+    /// Whether a call may be sent now; if not, after what time to ask again. Counts as traffic when it may. Ask right
+    /// before sending, and record the end: one of the calls after a pause is the probe that the others wait for.
     pub(super) fn admit(&self, key: &(TenantId, ConnectionId), first: bool, now: Duration) -> Result<(), Duration> {
         let mut peers = self.lock();
         if peers.len() > MAX_QUIET {
@@ -128,15 +134,19 @@ struct Breaker {
 
 impl Breaker {
     fn admit(&mut self, now: Duration) -> Result<(), Duration> {
-        if self.failures < BREAK_AFTER {
-            return Ok(());
+        if let Some(wait) = self.paused(now) {
+            return Err(wait);
         }
-        if now < self.open_until {
-            return Err(self.open_until - now);
+        if self.failures >= BREAK_AFTER {
+            // This one is the probe; the others wait for its end.
+            self.open_until = now + PROBE_LEASE;
         }
-        // This one is the probe; the others wait for its end.
-        self.open_until = now + PROBE_LEASE;
         Ok(())
+    }
+
+    fn paused(&self, now: Duration) -> Option<Duration> {
+        let open = self.failures >= BREAK_AFTER && now < self.open_until;
+        open.then(|| self.open_until - now)
     }
 
     fn record(&mut self, answered: bool, now: Duration) {

@@ -5,7 +5,6 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,10 @@ use crate::error::{Error, ErrorKind};
 
 /// A change that is about to be made.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(feature = "testing"),
+    allow(dead_code, unreachable_pub, reason = "only tests bring a hook")
+)]
 #[non_exhaustive]
 pub enum DiskOp<'a> {
     /// A file is created, empty.
@@ -32,6 +35,7 @@ pub enum DiskOp<'a> {
 }
 
 /// Sees every change before it is made, and may make it fail.
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub, reason = "only tests bring a hook"))]
 pub trait DiskHook: Send + Sync + fmt::Debug + 'static {
     /// Called before `op`; an error stands in for that of the operating system.
     ///
@@ -57,7 +61,7 @@ impl Disk {
 
     pub(super) fn write_at(&self, file: &File, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.hook(DiskOp::Write(path, offset, bytes))?;
-        file.write_all_at(bytes, offset)
+        write_all_at(file, offset, bytes)
     }
 
     pub(super) fn set_len(&self, file: &File, path: &Path, len: u64) -> io::Result<()> {
@@ -72,7 +76,7 @@ impl Disk {
 
     pub(super) fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.hook(DiskOp::SyncDir(path))?;
-        File::open(path)?.sync_all()
+        sync_folder(path)
     }
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -99,6 +103,31 @@ impl Disk {
         self.rename(&draft, path)?;
         self.sync_dir(parent(path))
     }
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+/// Every file here has one writer at a time, so moving its cursor disturbs nobody.
+#[cfg(not(unix))]
+fn write_all_at(mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    use std::io::{Seek, SeekFrom, Write};
+
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(bytes)
+}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Elsewhere folders cannot be opened for this; their entries become durable with the files.
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// A file written from front to back through the hook.

@@ -15,15 +15,15 @@
 //! | `state/` | sled; moved to `state.damaged/` when it cannot be used |
 //! | `ballast` | room kept for a full disk |
 //!
-//! A backup is a snapshot and the segments after it, or an export. What opening does with damage is in [`recovery`].
+//! A backup is a snapshot and the segments after it, or an export. What opening does with damage is a table in `recovery`.
 //!
 //! | file | about |
 //! |---|---|
 //! | `committer`, `queue`, `overlay` | group commit |
 //! | `journal`, `frame` | the journal on disk |
-//! | `state`, `record`, `pin` | the state in sled, and views of it held in place |
+//! | `state`, `record`, `meta`, `pin` | the state in sled, and views of it held in place |
 //! | `snapshot`, `keeper`, `shared` | checkpoints and snapshots, refusals |
-//! | `recovery`, `mark`, `lock`, `ballast`, `disk` | opening, and the folder's other files |
+//! | `recovery`, `replay`, `mark`, `lock`, `ballast`, `disk` | opening, and the folder's other files |
 
 mod ballast;
 mod committer;
@@ -33,12 +33,14 @@ mod journal;
 mod keeper;
 mod lock;
 mod mark;
+mod meta;
 mod options;
 mod overlay;
 mod pin;
 mod queue;
 mod record;
 mod recovery;
+mod replay;
 mod shared;
 mod snapshot;
 mod state;
@@ -58,7 +60,7 @@ use tokio::sync::oneshot;
 
 use super::export::{ArchiveReader, ArchiveWriter, not_empty};
 use super::key::{Key, Prefix};
-use super::{Batch, CommitSeq, Scan, ScanPage, Store, StoreHealth, Usage, Versioned};
+use super::{Batch, CommitSeq, Scan, ScanPage, Store, StoreHealth, Usage, Versioned, blocking};
 use crate::error::{Error, ErrorKind, Result};
 use committer::Committer;
 use disk::{Disk, Draft, open_failed};
@@ -124,16 +126,6 @@ impl EmbeddedStore {
         let shared = self.shared.clone();
         blocking(operation, move || call(&shared)).await
     }
-}
-
-/// Disks wait; async threads must not.
-async fn blocking<T: Send + 'static>(
-    operation: &'static str,
-    call: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(call)
-        .await
-        .map_err(|error| Error::internal(operation, "the worker ended early").source(error))?
 }
 
 fn no_answer() -> Error {

@@ -108,6 +108,7 @@ pub(super) struct Pin<'a> {
     pub(super) at: Point,
     cursor: Option<Key>,
     done: bool,
+    max_kept: usize,
     /// Keeps commits waiting.
     hold: Option<MutexGuard<'a, ()>>,
 }
@@ -123,6 +124,7 @@ impl<'a> Pin<'a> {
             at,
             cursor: None,
             done: false,
+            max_kept: MAX_KEPT_BYTES,
             hold: None,
         })
     }
@@ -132,7 +134,7 @@ impl<'a> Pin<'a> {
         if self.done {
             return Ok(None);
         }
-        if self.hold.is_none() && lock(&self.kept).bytes > MAX_KEPT_BYTES {
+        if self.hold.is_none() && lock(&self.kept).bytes > self.max_kept {
             match self.patience {
                 Patience::HoldCommits => self.hold = Some(self.state.hold()),
                 Patience::GiveUp => return Err(fell_behind()),
@@ -171,4 +173,66 @@ fn fell_behind() -> Error {
     )
     .retry(Retry::Later)
     .next_action("export to a faster place, or at a quieter time")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn write(state: &State, seq: u64) {
+        let change = |number: u32| {
+            let value = Versioned {
+                value: Bytes::from(seq.to_string()),
+                version: CommitSeq(seq),
+            };
+            (Key::from_stored(number.to_be_bytes().to_vec()), Some(value))
+        };
+        let changes = (0..1_000).map(change).collect();
+        state.apply(&changes, Point { seq, hash: [1; 32] }).unwrap();
+    }
+
+    fn crowded(state: &State, patience: Patience) -> (Pin<'_>, usize) {
+        let mut pin = Pin::take(state, patience).unwrap();
+        pin.max_kept = 100;
+        let first = pin.next().unwrap().unwrap().len();
+        write(state, 2);
+        (pin, first)
+    }
+
+    #[test]
+    fn a_crowded_export_gives_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+        write(&state, 1);
+        let (mut pin, _) = crowded(&state, Patience::GiveUp);
+        assert_eq!(pin.next().unwrap_err().kind(), ErrorKind::Overloaded);
+    }
+
+    #[test]
+    fn a_crowded_snapshot_holds_commits_until_it_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+        write(&state, 1);
+        let (mut pin, mut seen) = crowded(&state, Patience::HoldCommits);
+        seen += pin.next().unwrap().unwrap().len();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| write(&state, 3));
+            while let Some(entries) = pin.next().unwrap() {
+                assert!(entries.iter().all(|(_, found)| found.version == CommitSeq(1)));
+                seen += entries.len();
+            }
+            assert_eq!((seen, pin.at.seq), (1_000, 1));
+            // Give the writer every chance to get past.
+            std::thread::park_timeout(std::time::Duration::from_millis(30));
+            assert_eq!(state.at().unwrap().seq, 2, "a group was applied");
+            drop(pin);
+            writer.join().unwrap();
+        });
+        assert_eq!(state.at().unwrap().seq, 3);
+        // Nobody needs what the next group overwrites.
+        write(&state, 4);
+        assert!(lock(&state.pins.0).is_empty());
+    }
 }

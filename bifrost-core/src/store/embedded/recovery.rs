@@ -30,15 +30,15 @@
 
 use std::path::Path;
 
-use super::super::{CommitSeq, Versioned};
 use super::EmbeddedOptions;
 use super::disk::{Disk, open_failed};
-use super::frame::{Frame, Point, decode_writes};
+use super::frame::Point;
 use super::journal::{self, ClosedSegment, Survey};
 use super::mark::{self, Found, Mark};
+use super::replay::{Reach, reach, replay};
 use super::shared::Layout;
 use super::snapshot::{self, Snapshot};
-use super::state::{Changes, State};
+use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A store brought back, before it takes anything new.
@@ -67,14 +67,6 @@ enum Base {
     State,
     Snapshot(usize),
     Nothing,
-}
-
-/// How far the journal leads from a point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reach {
-    end: Point,
-    /// The first batch after the journal goes on, if it does.
-    resumes: Option<u64>,
 }
 
 /// What is known to have been acknowledged.
@@ -397,90 +389,6 @@ fn name(base: Base) -> &'static str {
 
 fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |found| found.len())
-}
-
-/// Follows the journal from `base`; `None` when it tells another history.
-fn reach(survey: &Survey, base: Point) -> std::io::Result<Option<Reach>> {
-    let mut end = base;
-    for run in &survey.runs {
-        if run.to.seq < end.seq {
-            continue;
-        }
-        if run.from.seq > end.seq {
-            let resumes = Some(run.from.seq + 1);
-            return Ok(Some(Reach { end, resumes }));
-        }
-        if journal::hash_after(survey, run, end.seq)? != Some(end.hash) {
-            return Ok(None);
-        }
-        end = run.to;
-    }
-    Ok(Some(Reach { end, resumes: None }))
-}
-
-/// Applies every group after `from`, many at a time.
-fn replay(survey: &Survey, state: &State, from: Point) -> Result<()> {
-    let mut pending = Pending {
-        state,
-        changes: Changes::new(),
-        bytes: 0,
-        at: from,
-    };
-    for run in &survey.runs {
-        if run.to.seq <= pending.at.seq {
-            continue;
-        }
-        if run.from != pending.at && run.from.seq >= pending.at.seq {
-            break;
-        }
-        let after = pending.at.seq;
-        journal::replay(survey, run, after, |frame| pending.add(frame).map_err(Failed))
-            .map_err(|Failed(error)| error)?;
-    }
-    pending.apply()
-}
-
-/// Lets one closure fail in two ways.
-struct Failed(Error);
-
-impl From<std::io::Error> for Failed {
-    fn from(error: std::io::Error) -> Self {
-        Self(Error::new(ErrorKind::Unavailable, "replay journal", "the journal cannot be read").source(error))
-    }
-}
-
-struct Pending<'a> {
-    state: &'a State,
-    changes: Changes,
-    bytes: usize,
-    at: Point,
-}
-
-impl Pending<'_> {
-    fn add(&mut self, frame: &Frame<'_>) -> Result<()> {
-        for (version, writes) in (frame.first..).zip(decode_writes(frame)?) {
-            for (key, value) in writes {
-                let version = CommitSeq(version);
-                self.changes
-                    .insert(key, value.map(|value| Versioned { value, version }));
-            }
-        }
-        self.at = Point {
-            seq: frame.last,
-            hash: frame.hash,
-        };
-        self.bytes += frame.length;
-        if self.bytes > 1024 * 1024 { self.apply() } else { Ok(()) }
-    }
-
-    fn apply(&mut self) -> Result<()> {
-        if self.bytes > 0 {
-            self.state.apply(&self.changes, self.at)?;
-        }
-        self.changes.clear();
-        self.bytes = 0;
-        Ok(())
-    }
 }
 
 /// What each segment holds at most; the name of an empty one is that of the segment that comes next.

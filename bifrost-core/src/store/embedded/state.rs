@@ -22,24 +22,16 @@ use super::super::key::{Key, Prefix};
 use super::super::resolve::View;
 use super::super::{CommitSeq, MAX_SCAN_LIMIT, Scan, ScanPage, Usage, Versioned};
 use super::disk::{is_full, open_failed};
-use super::frame::{Point, u64_at};
+use super::frame::Point;
+use super::meta::Meta;
 use super::pin::Pins;
 use super::record::{Head, MAX_PIECE, META, RECORD, record_key};
 use crate::error::{Error, ErrorKind, Result};
 
 const META_KEY: [u8; 5] = [META, b'm', b'e', b't', b'a'];
-const META_LEN: usize = 61;
-const META_FORM: u8 = 1;
 
 /// Records to write with the version they get, or `None` to remove; what a group comes to.
 pub(super) type Changes = BTreeMap<Key, Option<Versioned>>;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Meta {
-    at: Point,
-    count: u64,
-    sum: u64,
-}
 
 /// The opened state.
 pub(super) struct State {
@@ -409,37 +401,6 @@ fn load_meta(db: &sled::Db) -> Result<Meta> {
             Ok(meta)
         }
         None => Err(incomplete()),
-    }
-}
-
-impl Meta {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(META_LEN);
-        out.push(META_FORM);
-        out.extend_from_slice(&self.at.seq.to_le_bytes());
-        out.extend_from_slice(&self.at.hash);
-        out.extend_from_slice(&self.count.to_le_bytes());
-        out.extend_from_slice(&self.sum.to_le_bytes());
-        let checksum = crc32c::crc32c(&out);
-        out.extend_from_slice(&checksum.to_le_bytes());
-        out
-    }
-
-    fn decode(stored: &[u8]) -> Option<Self> {
-        let (body, checksum) = stored.split_last_chunk::<4>()?;
-        if stored.len() != META_LEN || body[0] != META_FORM || u32::from_le_bytes(*checksum) != crc32c::crc32c(body) {
-            return None;
-        }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(&body[9..41]);
-        Some(Self {
-            at: Point {
-                seq: u64_at(body, 1),
-                hash,
-            },
-            count: u64_at(body, 41),
-            sum: u64_at(body, 49),
-        })
     }
 }
 

@@ -1,0 +1,469 @@
+//! Connections: one exchange per expiry, rotation that survives a crash, failures with a cause a person can act on.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bifrost::connection::{Cause, ConnectionState, ConnectionStatus};
+use bifrost::credential::{ExchangeFailure, ExchangeRequest, TokenKey, TokenSet};
+use bifrost::integration::{IntegrationSnapshot, Outbound, ProviderDescriptor};
+use bifrost::{
+    Clock, Connection, ConnectionSettings, Credential, Error, ErrorKind, Hub, HubConfig, Integration, NewTenant,
+    ProviderId, Result, Retry, Secret, Tenant,
+};
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use crate::world::{Counter, Disk, clock, contoso, eventually, pause};
+
+/// A provider with an identity platform that rotates refresh tokens and revokes the family when one comes twice.
+#[derive(Debug, Clone)]
+struct Provider(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    descriptor: ProviderDescriptor,
+    clock: Arc<dyn Clock>,
+    exchanges: Counter,
+    /// What the next exchanges do, before the rest succeeds.
+    script: Mutex<VecDeque<Act>>,
+    grant: Mutex<Grant>,
+}
+
+#[derive(Debug)]
+struct Grant {
+    current: String,
+    spent: HashSet<String>,
+    revoked: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Fail(Cause, Retry),
+    Hang,
+    Panic,
+    /// Rotates, and the answer never comes.
+    RotateAndHang,
+}
+
+impl Provider {
+    fn new(script: impl IntoIterator<Item = Act>) -> Self {
+        Self(Arc::new(Inner {
+            descriptor: ProviderDescriptor {
+                id: ProviderId::new("idp").unwrap(),
+                title: "IdP",
+                limits: Vec::new(),
+            },
+            clock: clock(),
+            exchanges: Counter::default(),
+            script: Mutex::new(script.into_iter().collect()),
+            grant: Mutex::new(Grant {
+                current: "rt-0".into(),
+                spent: HashSet::new(),
+                revoked: false,
+            }),
+        }))
+    }
+
+    fn exchanges(&self) -> u32 {
+        self.0.exchanges.value()
+    }
+
+    /// Spends a refresh token: the next one, or nothing when it was spent before.
+    fn rotate(&self, token: &Secret) -> Option<String> {
+        let mut grant = self.0.grant.lock().unwrap();
+        if grant.revoked || grant.spent.contains(token.expose()) || grant.current != token.expose() {
+            grant.revoked = true;
+            return None;
+        }
+        let next = format!("rt-{}", grant.spent.len() + 1);
+        let spent = std::mem::replace(&mut grant.current, next.clone());
+        grant.spent.insert(spent);
+        Some(next)
+    }
+}
+
+fn failure(cause: Cause, retry: Retry) -> ExchangeFailure {
+    ExchangeFailure {
+        cause,
+        error: Error::new(ErrorKind::Unavailable, "exchange token", "refused").retry(retry),
+    }
+}
+
+#[async_trait]
+impl Integration for Provider {
+    fn descriptor(&self) -> &ProviderDescriptor {
+        &self.0.descriptor
+    }
+
+    fn validate(&self, settings: &ConnectionSettings, _: &Credential) -> Result<()> {
+        match settings.entity {
+            Some(_) => Ok(()),
+            None => Err(Error::invalid("check connection", "the entity is missing").with("path", "entity")),
+        }
+    }
+
+    fn default_token(&self, _: &ConnectionSettings) -> TokenKey {
+        TokenKey::new("api", ["all"])
+    }
+
+    async fn exchange(&self, request: ExchangeRequest) -> Result<TokenSet, ExchangeFailure> {
+        let number = self.0.exchanges.count();
+        let act = self.0.script.lock().unwrap().pop_front();
+        match act {
+            Some(Act::Fail(cause, retry)) => return Err(failure(cause, retry)),
+            Some(Act::Hang) => std::future::pending::<()>().await,
+            Some(Act::Panic) => panic!("the integration has a defect"),
+            Some(Act::RotateAndHang) => {
+                self.rotate(&request.refresh_token.clone().unwrap()).unwrap();
+                std::future::pending::<()>().await;
+            }
+            None => self.0.clock.sleep(Duration::from_millis(200)).await,
+        }
+        let refresh_token = match &request.refresh_token {
+            Some(token) => Some(
+                self.rotate(token)
+                    .ok_or_else(|| failure(Cause::Revoked, Retry::Never))?
+                    .into(),
+            ),
+            None => None,
+        };
+        let access = Secret::new(format!("{}-{number}", request.tenant));
+        Ok(TokenSet {
+            access,
+            expires_in: Some(Duration::from_secs(3_600)),
+            refresh_token,
+        })
+    }
+
+    async fn send(&self, _: &Connection, _: Outbound) -> Result<http::Response<Bytes>> {
+        Err(Error::internal("call provider", "not part of this test"))
+    }
+
+    fn snapshot(&self) -> IntegrationSnapshot {
+        IntegrationSnapshot::default()
+    }
+}
+
+fn settings() -> ConnectionSettings {
+    ConnectionSettings::new(ProviderId::new("idp").unwrap()).with_entity("contoso")
+}
+
+fn secret() -> Credential {
+    Credential::ClientSecret {
+        client_id: "app".into(),
+        client_secret: "s3cret".into(),
+    }
+}
+
+fn grant() -> Credential {
+    Credential::RefreshToken {
+        client_id: "app".into(),
+        client_secret: None,
+        refresh_token: "rt-0".into(),
+    }
+}
+
+/// A hub whose tenants stay awake.
+async fn start_awake(disk: &Disk, provider: &Provider) -> Hub {
+    let config = HubConfig {
+        idle_after: Duration::from_secs(7 * 86_400),
+        ..HubConfig::default()
+    };
+    disk.hub()
+        .with_config(config)
+        .with_integration(Arc::new(provider.clone()))
+        .start()
+        .await
+        .unwrap()
+}
+
+async fn start(disk: &Disk, provider: &Provider) -> Hub {
+    disk.hub()
+        .with_integration(Arc::new(provider.clone()))
+        .start()
+        .await
+        .unwrap()
+}
+
+async fn connect(hub: &Hub, credential: Credential) -> Tenant {
+    let tenant = contoso(hub).await;
+    tenant
+        .connections()
+        .create("idp", settings(), credential)
+        .await
+        .unwrap();
+    tenant
+}
+
+async fn token(tenant: &Tenant) -> Result<String> {
+    let connection = tenant.connections().get("idp").await?;
+    let key = TokenKey::new("api", ["all"]);
+    Ok(connection.tokens().token(&key).await?.access().expose().to_owned())
+}
+
+async fn status(tenant: &Tenant) -> ConnectionStatus {
+    tenant.connections().status("idp").await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_callers_are_one_exchange() {
+    const CALLERS: usize = 10_000;
+    let provider = Provider::new([]);
+    let config = bifrost::HubConfig {
+        max_waiting_calls: 2 * CALLERS,
+        ..Default::default()
+    };
+    let hub = Disk::new()
+        .hub()
+        .with_config(config)
+        .with_integration(Arc::new(provider.clone()))
+        .start()
+        .await
+        .unwrap();
+    let tenant = connect(&hub, grant()).await;
+    let connection = tenant.connections().get("idp").await.unwrap();
+    let key = TokenKey::new("api", ["all"]);
+    for token in join_all((0..CALLERS).map(|_| connection.tokens().token(&key))).await {
+        assert_eq!(token.unwrap().generation(), 1);
+    }
+    assert_eq!(provider.exchanges(), 1, "nobody had a token");
+    let refused = connection.tokens().token(&key).await.unwrap();
+    for token in join_all((0..CALLERS).map(|_| connection.tokens().replace(&key, &refused))).await {
+        assert_eq!(token.unwrap().generation(), 2);
+    }
+    assert_eq!(provider.exchanges(), 2, "the provider refused the token of all of them");
+    assert!(!provider.0.grant.lock().unwrap().revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_ahead_of_expiry_and_nobody_waits() {
+    let provider = Provider::new([]);
+    let hub = start_awake(&Disk::new(), &provider).await;
+    let tenant = connect(&hub, secret()).await;
+    assert_eq!(token(&tenant).await.unwrap(), "contoso-1");
+    assert_eq!(status(&tenant).await.state, ConnectionState::Active);
+    pause(Duration::from_secs(3_599 - 5 * 60)).await;
+    eventually("it is renewed", async || provider.exchanges() == 2).await;
+    eventually("it is published", async || token(&tenant).await.unwrap() == "contoso-2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_or_panicking_exchange_holds_nobody_up_for_long() {
+    for act in [Act::Hang, Act::Panic] {
+        let provider = Provider::new([act]);
+        let hub = start(&Disk::new(), &provider).await;
+        let tenant = connect(&hub, secret()).await;
+        let before = tokio::time::Instant::now();
+        let errors = join_all((0..100).map(|_| token(&tenant))).await;
+        assert!(errors.iter().all(Result::is_err));
+        let waited = before.elapsed();
+        assert!(waited <= Duration::from_secs(31), "{waited:?}");
+        let state = status(&tenant).await;
+        assert_eq!(
+            (state.state, state.cause),
+            (ConnectionState::Degraded, Some(Cause::ProviderDown))
+        );
+        assert!(
+            token(&tenant).await.unwrap_err().retry_after().is_some(),
+            "no second exchange before its time"
+        );
+        assert_eq!(provider.exchanges(), 1);
+        pause(Duration::from_secs(5)).await;
+        token(&tenant).await.unwrap();
+        assert_eq!(status(&tenant).await.state, ConnectionState::Active);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotated_refresh_token_survives_restarts() {
+    let (disk, provider) = (Disk::new(), Provider::new([]));
+    let mut hub = start_awake(&disk, &provider).await;
+    let tenant = connect(&hub, grant()).await;
+    token(&tenant).await.unwrap();
+    for round in 2..6 {
+        hub.shutdown(Duration::ZERO).await.unwrap();
+        hub = start_awake(&disk, &provider).await;
+        let tenant = hub.tenant("contoso").unwrap();
+        assert_eq!(
+            token(&tenant).await.unwrap(),
+            format!("contoso-{}", round - 1),
+            "no exchange for a live token"
+        );
+        pause(Duration::from_secs(3_600)).await;
+        eventually("it is renewed", async || {
+            token(&tenant)
+                .await
+                .is_ok_and(|token| token == format!("contoso-{round}"))
+        })
+        .await;
+    }
+    assert!(!provider.0.grant.lock().unwrap().revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_lost_with_the_process_is_reported_as_that() {
+    let (disk, provider) = (Disk::new(), Provider::new([Act::RotateAndHang]));
+    let hub = start(&disk, &provider).await;
+    let tenant = connect(&hub, grant()).await;
+    let waiting = tokio::spawn(async move { token(&tenant).await });
+    eventually("the exchange is sent", async || provider.exchanges() == 1).await;
+    let hub = start(&disk, &provider).await;
+    waiting.abort();
+    let tenant = hub.tenant("contoso").unwrap();
+    let error = token(&tenant).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReauthRequired);
+    assert_eq!(error.suggested_action(), Some("sign in again to renew the grant"));
+    let state = status(&tenant).await;
+    assert_eq!(
+        (state.state, state.cause),
+        (ConnectionState::ReauthRequired, Some(Cause::RotationLost))
+    );
+    assert_eq!(provider.exchanges(), 2, "the stored token is tried once");
+    token(&tenant).await.unwrap_err();
+    assert_eq!(provider.exchanges(), 2);
+    let trail = tenant.audit(None, 100).await.unwrap();
+    assert!(
+        trail
+            .iter()
+            .any(|entry| entry.record.action == "connection.reauth_required")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_before_the_answer_arrives_loses_nothing_that_was_not_rotated() {
+    let (disk, provider) = (Disk::new(), Provider::new([Act::Hang]));
+    let hub = start(&disk, &provider).await;
+    let tenant = connect(&hub, grant()).await;
+    let waiting = tokio::spawn(async move { token(&tenant).await });
+    eventually("the exchange is sent", async || provider.exchanges() == 1).await;
+    let hub = start(&disk, &provider).await;
+    waiting.abort();
+    token(&hub.tenant("contoso").unwrap()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_must_mend_is_said_and_not_hammered() {
+    for cause in [
+        Cause::ConsentMissing,
+        Cause::MfaRequired,
+        Cause::CredentialExpired,
+        Cause::WrongConfiguration,
+    ] {
+        let provider = Provider::new([Act::Fail(cause, Retry::Never)]);
+        let hub = start(&Disk::new(), &provider).await;
+        let tenant = connect(&hub, secret()).await;
+        for _ in 0..5 {
+            let error = token(&tenant).await.unwrap_err();
+            assert_eq!(error.suggested_action(), Some(cause.next_action()));
+            assert_eq!(
+                (error.context("tenant"), error.context("connection")),
+                (Some("contoso"), Some("idp"))
+            );
+        }
+        assert_eq!(provider.exchanges(), 1);
+        tenant.connections().update("idp", settings(), secret()).await.unwrap();
+        token(&tenant).await.unwrap();
+        assert_eq!(status(&tenant).await.state, ConnectionState::Active);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_passes_by_itself_at_growing_distances() {
+    let down = || Act::Fail(Cause::ProviderDown, Retry::Later);
+    let provider = Provider::new((0..5).map(|_| down()));
+    let hub = start(&Disk::new(), &provider).await;
+    let tenant = connect(&hub, secret()).await;
+    let before = tokio::time::Instant::now();
+    eventually("it recovers", async || token(&tenant).await.is_ok()).await;
+    assert_eq!(provider.exchanges(), 6);
+    assert!(
+        before.elapsed() >= Duration::from_secs(31),
+        "1 + 2 + 4 + 8 + 16 at the least"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_delay_is_kept() {
+    let hour = Retry::After(Duration::from_secs(3_600));
+    let provider = Provider::new([Act::Fail(Cause::ProviderDown, hour)]);
+    let hub = start(&Disk::new(), &provider).await;
+    let tenant = connect(&hub, secret()).await;
+    token(&tenant).await.unwrap_err();
+    pause(Duration::from_secs(3_500)).await;
+    token(&tenant).await.unwrap_err();
+    assert_eq!(provider.exchanges(), 1);
+    pause(Duration::from_secs(101)).await;
+    token(&tenant).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_checked_changed_switched_and_deleted() {
+    let provider = Provider::new([]);
+    let hub = start(&Disk::new(), &provider).await;
+    let tenant = connect(&hub, secret()).await;
+    let connections = tenant.connections();
+    let error = connections.create("idp", settings(), secret()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let no_entity = ConnectionSettings::new(ProviderId::new("idp").unwrap());
+    let error = connections.create("other", no_entity, secret()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.context("path")),
+        (ErrorKind::InvalidInput, Some("entity"))
+    );
+    let unknown = ConnectionSettings::new(ProviderId::new("nowhere").unwrap());
+    assert_eq!(
+        connections.create("other", unknown, secret()).await.unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
+
+    connections.test("idp").await.unwrap();
+    let held = connections.get("idp").await.unwrap();
+    connections.disable("idp").await.unwrap();
+    let key = TokenKey::new("api", ["all"]);
+    assert_eq!(
+        held.tokens().token(&key).await.unwrap_err().kind(),
+        ErrorKind::Suspended
+    );
+    assert_eq!(status(&tenant).await.state, ConnectionState::Disabled);
+    connections.enable("idp").await.unwrap();
+    held.tokens().token(&key).await.unwrap();
+    connections.delete("idp").await.unwrap();
+    assert!(connections.list().await.unwrap().is_empty());
+    assert_eq!(connections.get("idp").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(held.tokens().token(&key).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_name_at_two_tenants_is_two_connections() {
+    let provider = Provider::new([]);
+    let hub = start(&Disk::new(), &provider).await;
+    let a = connect(&hub, secret()).await;
+    let b = hub.tenants().create(NewTenant::customer("fabrikam")).await.unwrap();
+    b.connections().create("idp", settings(), secret()).await.unwrap();
+    assert!(token(&a).await.unwrap().starts_with("contoso-"));
+    assert!(token(&b).await.unwrap().starts_with("fabrikam-"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_held_works_after_its_tenant_has_rested() {
+    let provider = Provider::new([]);
+    let hub = start(&Disk::new(), &provider).await;
+    let tenant = connect(&hub, secret()).await;
+    let held = tenant.connections().get("idp").await.unwrap();
+    let key = TokenKey::new("api", ["all"]);
+    held.tokens().token(&key).await.unwrap();
+    eventually("the tenant rests", async || {
+        pause(Duration::from_secs(60)).await;
+        hub.snapshot().tenants_awake == 0
+    })
+    .await;
+    assert_eq!(
+        held.tokens().token(&key).await.unwrap().generation(),
+        1,
+        "taken from the store"
+    );
+    tenant.connections().disable("idp").await.unwrap();
+    assert!(held.tokens().token(&key).await.is_err());
+}
