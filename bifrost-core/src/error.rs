@@ -2,6 +2,7 @@
 //!
 //! Whoever saw the failure decides kind and retryability together; whoever retries only reads them.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -129,9 +130,10 @@ pub struct Error(Box<Inner>);
 
 struct Inner {
     kind: ErrorKind,
-    operation: &'static str,
+    // Borrowed where the error arose, owned where it came back from the store.
+    operation: Cow<'static, str>,
     message: String,
-    context: Vec<(&'static str, String)>,
+    context: Vec<(Cow<'static, str>, String)>,
     retry: Retry,
     next_action: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -139,10 +141,10 @@ struct Inner {
 
 impl Error {
     /// An error of `kind`, seen during `operation`, that trying again does not cure.
-    pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, operation: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            operation,
+            operation: operation.into(),
             message: message.into(),
             context: Vec::new(),
             retry: Retry::Never,
@@ -152,19 +154,19 @@ impl Error {
     }
 
     /// Bad input: the caller must change it.
-    pub fn invalid(operation: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(operation: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidInput, operation, message)
     }
 
     /// A defect of the hub itself.
-    pub fn internal(operation: &'static str, message: impl Into<String>) -> Self {
+    pub fn internal(operation: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, operation, message)
     }
 
     /// Adds one fact, such as `tenant` or `path`. Never pass a secret.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((key, value.to_string()));
+    pub fn with(mut self, key: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
+        self.0.context.push((key.into(), value.to_string()));
         self
     }
 
@@ -195,8 +197,8 @@ impl Error {
     }
 
     /// What was attempted.
-    pub fn operation(&self) -> &'static str {
-        self.0.operation
+    pub fn operation(&self) -> &str {
+        &self.0.operation
     }
 
     /// What was found, without operation and context.
@@ -236,17 +238,23 @@ impl Error {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The same error again, without its source: for several callers who share one failure.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        self.to_report().to_error()
+    }
+
     /// The error as data: what an execution keeps of it.
     pub fn to_report(&self) -> ErrorReport {
         ErrorReport {
             kind: self.0.kind,
-            operation: self.0.operation.to_owned(),
+            operation: self.0.operation.clone().into_owned(),
             message: self.0.message.clone(),
             context: self
                 .0
                 .context
                 .iter()
-                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .map(|(key, value)| (key.clone().into_owned(), value.clone()))
                 .collect(),
             retry: self.0.retry,
             next_action: self.0.next_action.clone(),
@@ -310,9 +318,9 @@ pub struct ErrorReport {
 impl ErrorReport {
     /// The error again, as it is returned to whoever waits for the execution or replays the step.
     pub fn to_error(&self) -> Error {
-        let mut error = Error::new(self.kind, operation_name(&self.operation), self.message.clone()).retry(self.retry);
+        let mut error = Error::new(self.kind, self.operation.clone(), self.message.clone()).retry(self.retry);
         for (key, value) in &self.context {
-            error = error.with(context_name(key), value);
+            error = error.with(key.clone(), value);
         }
         match &self.next_action {
             Some(action) => error.next_action(action.clone()),
@@ -329,56 +337,4 @@ impl fmt::Display for ErrorReport {
             None => Ok(()),
         }
     }
-}
-
-/// The names a stored context key can come back as; any other comes back as `detail`.
-const CONTEXT_NAMES: &[&str] = &[
-    "tenant",
-    "provider",
-    "connection",
-    "execution",
-    "workflow",
-    "step",
-    "path",
-    "status",
-    "code",
-    "request_id",
-    "limit",
-    "used",
-    "resets_at",
-    "row",
-    "column",
-    "key",
-    "name",
-    "attempt",
-    "endpoint",
-    "cause",
-    "trace_id",
-];
-
-fn context_name(key: &str) -> &'static str {
-    CONTEXT_NAMES
-        .iter()
-        .find(|name| **name == key)
-        .copied()
-        .unwrap_or("detail")
-}
-
-/// The operations a stored error can come back with by name; any other comes back as `run workflow`.
-const OPERATIONS: &[&str] = &[
-    "run workflow",
-    "run step",
-    "run effect",
-    "call provider",
-    "exchange token",
-    "read connection",
-    "resolve attention",
-];
-
-fn operation_name(operation: &str) -> &'static str {
-    OPERATIONS
-        .iter()
-        .find(|name| **name == operation)
-        .copied()
-        .unwrap_or("run workflow")
 }

@@ -106,7 +106,7 @@ impl Cost {
 
 /// A request as an integration's typed calls build it, without I/O: its URI is relative to the connection's base URL,
 /// or absolute where a provider hands out links.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Outbound {
     /// Method, URI, headers, body; no credentials.
     pub request: http::Request<Bytes>,
@@ -160,6 +160,19 @@ impl Outbound {
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+}
+
+impl fmt::Debug for Outbound {
+    /// Shows the size of the body and neither it nor headers: a request that creates a user holds a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("method", self.request.method())
+            .field("endpoint", &self.endpoint)
+            .field("body_bytes", &self.request.body().len())
+            .field("safety", &self.safety)
+            .field("cost", &self.cost)
+            .finish_non_exhaustive()
     }
 }
 

@@ -236,7 +236,7 @@ impl<'a> AtWork<'a> {
             tracing::warn!(tenant = %self.tenant.id, connection = %self.id, %error, "a delay could not be stored");
         }
         self.book.happen(ConnectionEvent::ExchangeDeferred);
-        self.fail_all(&clone(error).retry(Retry::After(delay)));
+        self.fail_all(&error.duplicate().retry(Retry::After(delay)));
         if self.book.tokens.contains_key(key) {
             let again = after(
                 &self.tenant.hub.clock,
@@ -323,7 +323,7 @@ impl<'a> AtWork<'a> {
     fn fail(&mut self, key: &TokenKey, error: &Error) {
         for caller in self.waiting.callers.remove(key).unwrap_or_default() {
             // A caller that gave up needs no answer.
-            let _ = caller.send(Err(clone(error)));
+            let _ = caller.send(Err(error.duplicate()));
         }
     }
 
@@ -411,9 +411,4 @@ fn deadline_passed() -> Error {
         "the provider did not answer within the exchange deadline",
     )
     .retry(Retry::Later)
-}
-
-/// Each of those who wait gets the failure.
-fn clone(error: &Error) -> Error {
-    error.to_report().to_error()
 }

@@ -1,7 +1,7 @@
 //! Making, listing, changing and deleting tenants.
 
 use bifrost_core::policy::quota::Quota;
-use bifrost_core::store::key::Scope;
+use bifrost_core::store::key::{Kind, Scope};
 use bifrost_core::store::{Batch, Scan};
 use bifrost_core::tenant::EntityMapping;
 use bifrost_core::{Error, ErrorKind, Principal, Result, TenantId, TenantKind, TenantRecord, TenantStatus};
@@ -195,13 +195,14 @@ impl Tenants {
             .await?;
         runtime.directory.delete(&id, &self.principal).await?;
         self.erase(&id).await?;
-        runtime.keys.destroy(&Scope::tenant(id)).await
+        runtime.keys.destroy(&Scope::tenant(id)).await?;
+        // Older journals would still hold the wrapped key.
+        runtime.store.compact().await
     }
 
     /// Removes all records of a tenant but its audit trail.
     async fn erase(&self, id: &TenantId) -> Result<()> {
-        use bifrost_core::store::key::Kind;
-        const ERASED: [Kind; 11] = [
+        const ERASED: [Kind; 12] = [
             Kind::Config,
             Kind::Secret,
             Kind::Connection,
@@ -213,10 +214,11 @@ impl Tenants {
             Kind::Step,
             Kind::Events,
             Kind::Idempotency,
+            Kind::Cursor,
         ];
         let store = &self.hub.runtime().store;
         let scope = Scope::tenant(id.clone());
-        for kind in ERASED.into_iter().chain([Kind::Cursor]) {
+        for kind in ERASED {
             loop {
                 let page = store.scan(Scan::prefix(scope.kind(kind)).limit(500)).await?;
                 if page.entries.is_empty() {

@@ -338,6 +338,15 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// `Conflict` when the store is not empty, `StoreCorrupt` when the archive is damaged; the store then stays empty.
     async fn import(&self, source: Box<dyn std::io::Read + Send>) -> Result<CommitSeq>;
 
+    /// Drops copies of what was overwritten or deleted, as far as the engine keeps any: called when data must be gone,
+    /// such as after a tenant's data key was destroyed.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    async fn compact(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// How the store is doing.
     fn health(&self) -> StoreHealth;
 

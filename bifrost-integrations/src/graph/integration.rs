@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bifrost_core::connection::Cause;
 use bifrost_core::credential::{ExchangeFailure, ExchangeRequest, TokenKey, TokenSet};
 use bifrost_core::integration::{IntegrationSnapshot, Outbound, ProviderDescriptor};
 use bifrost_core::{Clock, Connection, ConnectionSettings, Credential, Entropy, Error, Integration, Result};
@@ -13,7 +14,7 @@ use http::{HeaderName, Response};
 use super::config::{self, PROVIDER};
 use super::error::GraphClassifier;
 use crate::http::{HttpStack, HttpStackBuilder, StackConfig, Transport};
-use crate::oauth::OAuthExchange;
+use crate::oauth::{OAuthExchange, TokenEndpoint};
 
 /// Microsoft Graph.
 #[derive(Debug, Clone)]
@@ -60,7 +61,7 @@ impl GraphIntegration {
 
     /// Graph over a stack that was made from [`GraphIntegration::stack`].
     pub fn new(stack: HttpStack) -> Self {
-        let oauth = OAuthExchange::new(&stack);
+        let oauth = OAuthExchange::over(&stack);
         Self { stack, oauth }
     }
 }
@@ -72,14 +73,11 @@ impl Integration for GraphIntegration {
     }
 
     fn validate(&self, settings: &ConnectionSettings, _credential: &Credential) -> Result<()> {
-        let refuse = |message: &str| Err(Error::invalid("check graph connection", message));
         if settings.provider.as_str() != PROVIDER {
-            return refuse("the settings are for another provider");
+            let message = "the settings are for another provider";
+            return Err(Error::invalid("check graph connection", message).with("provider", &settings.provider));
         }
-        match &settings.entity {
-            Some(tenant) => config::check_tenant(tenant)?,
-            None => return refuse("the entity is missing: the Entra tenant's id or a verified domain"),
-        }
+        TokenEndpoint::entra(settings)?;
         config::base_url(settings).map(|_| ())
     }
 
@@ -88,7 +86,11 @@ impl Integration for GraphIntegration {
     }
 
     async fn exchange(&self, request: ExchangeRequest) -> Result<TokenSet, ExchangeFailure> {
-        self.oauth.microsoft(request).await
+        let endpoint = TokenEndpoint::entra(&request.settings).map_err(|error| ExchangeFailure {
+            cause: Cause::WrongConfiguration,
+            error,
+        })?;
+        self.oauth.exchange(&request, &endpoint).await
     }
 
     async fn send(&self, connection: &Connection, request: Outbound) -> Result<Response<Bytes>> {

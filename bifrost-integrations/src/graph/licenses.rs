@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Graph;
-use super::model::{SubscribedSku, User};
+use super::model::{Change, SubscribedSku, User};
 
 /// The code of the refusal when no licence of a SKU is left.
 pub const NO_LICENSE_LEFT: &str = "no_license_left";
@@ -57,7 +57,8 @@ impl Licenses {
         })
     }
 
-    /// Assigns a licence directly; a second time changes nothing. The user needs a usage location first.
+    /// Assigns a licence directly; a second time changes nothing. The user needs a usage location first. Graph
+    /// answers the user with its default properties, which may leave the licences out.
     ///
     /// # Errors
     /// `Rejected` with the code [`NO_LICENSE_LEFT`] when none is free.
@@ -78,12 +79,20 @@ impl Licenses {
         self.assign(user, &LicenseAssignment::new(sku.sku_id)).await
     }
 
-    /// Takes a directly assigned licence away; one that comes through a group stays.
+    /// Takes a directly assigned licence away.
     ///
     /// # Errors
-    /// `Rejected` when the user does not have it directly.
-    pub async fn remove(&self, user: &str, sku: Uuid) -> Result<User> {
-        self.graph.json(requests::change(user, &[], &[sku])?).await
+    /// `Rejected` when the licence comes through a group: leave the group then.
+    pub async fn remove(&self, user: &str, sku: Uuid) -> Result<Change> {
+        match self.graph.connection.send(requests::change(user, &[], &[sku])?).await {
+            Ok(_) => Ok(Change::Made),
+            // Refused too when there is nothing to take away, as after an answer that was lost: the user tells.
+            Err(error) if error.kind() == ErrorKind::Rejected => {
+                let still = self.graph.users().get(user).await?.has_license(sku);
+                if still { Err(error) } else { Ok(Change::AlreadyDone) }
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Graph refuses with a general code and a text that may change: whether licences ran out, the counts tell.

@@ -35,6 +35,7 @@ pub mod licenses;
 pub mod members;
 pub mod model;
 pub mod page;
+pub mod password;
 pub mod query;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub use self::licenses::{LicenseAssignment, Licenses};
 pub use self::members::MembershipPlan;
 pub use self::model::{AssignedLicense, Change, DirectoryObject, Group, SubscribedSku, User};
 pub use self::page::{Page, ResumeToken};
+pub use self::password::random_password;
 pub use self::query::{Filter, ListQuery, Literal};
 pub use self::users::{NewUser, UserUpdate, Users};
 use crate::call::{self, Query, read_json};

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bifrost_core::connection::Cause;
 use bifrost_core::credential::{ExchangeFailure, ExchangeRequest, TokenKey, TokenSet};
 use bifrost_core::integration::{IntegrationSnapshot, Outbound, ProviderDescriptor};
 use bifrost_core::{Clock, Connection, ConnectionSettings, Credential, Entropy, Error, Integration, Result};
@@ -14,7 +15,7 @@ use url::Url;
 use super::config::{self, DEFAULT_SCOPE, PROVIDER};
 use super::error::HaloClassifier;
 use crate::http::{HttpStack, HttpStackBuilder, StackConfig, Transport};
-use crate::oauth::OAuthExchange;
+use crate::oauth::{OAuthExchange, TokenEndpoint};
 
 /// HaloPSA.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ impl HaloPsaIntegration {
 
     /// HaloPSA over a stack that was made from [`HaloPsaIntegration::stack`].
     pub fn new(stack: HttpStack) -> Self {
-        let oauth = OAuthExchange::new(&stack);
+        let oauth = OAuthExchange::over(&stack);
         Self { stack, oauth }
     }
 }
@@ -74,11 +75,7 @@ impl Integration for HaloPsaIntegration {
         if settings.base_url.is_none() {
             return refuse("the base URL is missing: the resource server, such as `https://contoso.halopsa.com/api`");
         }
-        if settings.authority.is_none() {
-            return refuse(
-                "the authority is missing: the authorisation server, such as `https://contoso.halopsa.com/auth`",
-            );
-        }
+        TokenEndpoint::halopsa(settings)?;
         match &settings.entity {
             Some(tenant) => config::check_tenant(tenant),
             None => Ok(()),
@@ -94,7 +91,11 @@ impl Integration for HaloPsaIntegration {
     }
 
     async fn exchange(&self, request: ExchangeRequest) -> Result<TokenSet, ExchangeFailure> {
-        self.oauth.halopsa(request).await
+        let endpoint = TokenEndpoint::halopsa(&request.settings).map_err(|error| ExchangeFailure {
+            cause: Cause::WrongConfiguration,
+            error,
+        })?;
+        self.oauth.exchange(&request, &endpoint).await
     }
 
     async fn send(&self, connection: &Connection, request: Outbound) -> Result<Response<Bytes>> {

@@ -43,6 +43,7 @@ pub mod reference;
 pub mod sites;
 #[cfg(test)]
 mod tests;
+pub mod ticket_query;
 pub mod tickets;
 pub mod users;
 mod value;
@@ -65,7 +66,8 @@ pub use self::model::{Action, Agent, Client, Outcome, Record, Site, Status, Tick
 pub use self::page::{Page, ResumeToken};
 pub use self::reference::Reference;
 pub use self::sites::{NewSite, Sites};
-pub use self::tickets::{NewTicket, Resolution, TicketQuery, TicketUpdate, Tickets};
+pub use self::ticket_query::TicketQuery;
+pub use self::tickets::{NewTicket, Resolution, TicketUpdate, Tickets};
 pub use self::users::{NewUser, UserQuery, Users};
 use crate::call::{self, Query};
 

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,8 +39,8 @@ pub struct Subject {
     pub secrets: Vec<String>,
     /// A read the peer answers.
     pub read: Outbound,
-    /// A write with [`Safety::Once`] the peer carries out.
-    pub create: Outbound,
+    /// Makes a write with [`Safety::Once`] the peer carries out. Each is given another number: names may be unique.
+    pub create: BuildRequest,
     /// A read of something that does not exist.
     pub missing: Outbound,
     /// Whether the provider's errors name the request.
@@ -49,6 +50,16 @@ pub struct Subject {
 /// Makes an integration.
 pub type BuildIntegration =
     Box<dyn Fn(Arc<dyn Transport>, Arc<dyn Clock>) -> Result<Arc<dyn Integration>> + Send + Sync>;
+
+/// Makes a request of its own for each number.
+pub type BuildRequest = Box<dyn Fn(u32) -> Result<Outbound> + Send + Sync>;
+
+impl Subject {
+    fn next_create(&self) -> Result<Outbound> {
+        static CREATES: AtomicU32 = AtomicU32::new(1);
+        (self.create)(CREATES.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,7 +122,7 @@ pub async fn replaces_a_rejected_token_once(subject: &Subject) -> Result<()> {
     assert_ne!(bearers[0], bearers[1], "the second attempt carries the new token");
     // Even a create is sent again: a 401 says that it was turned away.
     let bench = Bench::new(subject, [Act::Answer(401, None)])?;
-    bench.connection.send(subject.create.clone()).await?;
+    bench.connection.send(subject.next_create()?).await?;
     assert_eq!((bench.between.calls(), bench.tokens.exchanges()), (2, 2));
     Ok(())
 }
@@ -141,10 +152,10 @@ pub async fn gives_up_when_the_new_token_is_rejected_too(subject: &Subject) -> R
 /// # Errors
 /// As [`run`].
 pub async fn waits_as_long_as_it_is_told(subject: &Subject) -> Result<()> {
-    for request in [&subject.read, &subject.create] {
+    for request in [subject.read.clone(), subject.next_create()?] {
         let bench = Bench::new(subject, [Act::Answer(429, Some("7"))])?;
         let began = subject.clock.monotonic();
-        bench.connection.send(request.clone()).await?;
+        bench.connection.send(request).await?;
         let waited = subject.clock.monotonic().saturating_sub(began);
         assert!(waited >= Duration::from_secs(7), "waited {waited:?} instead of 7 s");
         assert_eq!(bench.between.calls(), 2);
@@ -173,11 +184,8 @@ pub async fn repeats_a_read_whose_answer_is_lost(subject: &Subject) -> Result<()
 /// # Errors
 /// As [`run`].
 pub async fn never_repeats_a_write_that_may_have_arrived(subject: &Subject) -> Result<()> {
-    assert_eq!(
-        subject.create.safety,
-        Safety::Once,
-        "the suite needs a write that must not repeat"
-    );
+    let safety = subject.next_create()?.safety;
+    assert_eq!(safety, Safety::Once, "the suite needs a write that must not repeat");
     for act in [
         Act::LoseAnswer,
         Act::Answer(500, None),
@@ -185,7 +193,7 @@ pub async fn never_repeats_a_write_that_may_have_arrived(subject: &Subject) -> R
         Act::Answer(504, None),
     ] {
         let bench = Bench::new(subject, [act.clone()])?;
-        let error = refused(bench.connection.send(subject.create.clone()).await)?;
+        let error = refused(bench.connection.send(subject.next_create()?).await)?;
         assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "after {act:?}: {error}");
         assert_eq!(bench.between.calls(), 1, "after {act:?} the write was sent again");
         assert!(
@@ -202,7 +210,7 @@ pub async fn never_repeats_a_write_that_may_have_arrived(subject: &Subject) -> R
 /// As [`run`].
 pub async fn repeats_a_write_that_was_turned_away(subject: &Subject) -> Result<()> {
     let bench = Bench::new(subject, [Act::Answer(503, Some("2"))])?;
-    bench.connection.send(subject.create.clone()).await?;
+    bench.connection.send(subject.next_create()?).await?;
     assert_eq!(bench.between.calls(), 2);
     Ok(())
 }

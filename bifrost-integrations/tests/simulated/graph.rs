@@ -34,7 +34,9 @@ async fn a_person_is_set_up_and_taken_down() {
         .update(&created.id, &UserUpdate::new().usage_location("IE"))
         .await
         .unwrap();
-    let licensed = graph.licenses().assign_by_name(&created.id, "SPE_E3").await.unwrap();
+    graph.licenses().assign_by_name(&created.id, "SPE_E3").await.unwrap();
+    graph.licenses().assign_by_name(&created.id, "spe_e3").await.unwrap();
+    let licensed = graph.users().get(&created.id).await.unwrap();
     let sku = graph.licenses().require_sku("SPE_E3").await.unwrap();
     assert!(licensed.has_license(sku.sku_id) && sku.consumed_units == 1);
 
@@ -56,7 +58,14 @@ async fn a_person_is_set_up_and_taken_down() {
         Change::AlreadyDone
     );
 
-    graph.licenses().remove(&created.id, sku.sku_id).await.unwrap();
+    assert_eq!(
+        graph.licenses().remove(&created.id, sku.sku_id).await.unwrap(),
+        Change::Made
+    );
+    assert_eq!(
+        graph.licenses().remove(&created.id, sku.sku_id).await.unwrap(),
+        Change::AlreadyDone
+    );
     assert_eq!(graph.users().delete(&created.id).await.unwrap(), Change::Made);
     assert_eq!(graph.users().delete(&created.id).await.unwrap(), Change::AlreadyDone);
     assert_eq!(graph.users().get_opt(&created.id).await.unwrap(), None);

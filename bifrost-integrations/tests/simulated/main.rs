@@ -1,5 +1,7 @@
 //! The clients over the whole outbound stack against the simulators, in one process and in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
 mod graph;
 mod halopsa;
 mod suite;

@@ -96,7 +96,9 @@ impl Committer {
                 .into_iter()
                 .zip(results)
                 .for_each(|(reply, result)| answer(reply, result)),
-            Err(error) => replies.into_iter().for_each(|reply| answer(reply, Err(copy(&error)))),
+            Err(error) => replies
+                .into_iter()
+                .for_each(|reply| answer(reply, Err(error.duplicate()))),
         }
     }
 
@@ -235,18 +237,4 @@ impl Group<'_> {
 /// Whoever asked may have stopped waiting.
 fn answer<T>(reply: oneshot::Sender<Result<T>>, result: Result<T>) {
     let _ = reply.send(result);
-}
-
-/// One error for many: all but its source.
-fn copy(error: &Error) -> Error {
-    let mut copy = Error::new(error.kind(), error.operation(), error.message()).retry(error.retryability());
-    for name in ["path", "cause"] {
-        if let Some(value) = error.context(name) {
-            copy = copy.with(name, value);
-        }
-    }
-    match error.suggested_action() {
-        Some(action) => copy.next_action(action),
-        None => copy,
-    }
 }

@@ -257,6 +257,10 @@ impl Store for EmbeddedStore {
         }
     }
 
+    async fn compact(&self) -> Result<()> {
+        self.checkpoint().await
+    }
+
     async fn close(&self) -> Result<()> {
         let (reply, closed) = oneshot::channel();
         if !self.end(Control::Close(reply)) {
