@@ -86,17 +86,21 @@ fn parse(text: &str, customers: &[Customer]) -> Result<Sheet, String> {
             }
             Err(error) => not_a_row(&error)?,
         };
-        let checked = checked.and_then(|(customer, hire)| match rows_by_upn.insert(hire.upn.to_lowercase(), row) {
-            None => Ok((customer, hire)),
-            Some(first) => Err(vec![("alias", format!("{} is in row {first} already", hire.upn))]),
-        });
+        let checked = checked.and_then(
+            |(customer, hire)| match rows_by_upn.insert(hire.upn.to_lowercase(), row) {
+                None => Ok((customer, hire)),
+                Some(first) => Err(vec![("alias", format!("{} is in row {first} already", hire.upn))]),
+            },
+        );
         match checked {
             Ok((customer, hire)) => sheet.people.push(Person { row, customer, hire }),
-            Err(reasons) => sheet.invalid.extend(reasons.into_iter().map(|(column, reason)| InvalidRow {
-                row,
-                column: column.to_owned(),
-                reason,
-            })),
+            Err(reasons) => sheet
+                .invalid
+                .extend(reasons.into_iter().map(|(column, reason)| InvalidRow {
+                    row,
+                    column: column.to_owned(),
+                    reason,
+                })),
         }
     }
     Ok(sheet)

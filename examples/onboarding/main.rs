@@ -166,7 +166,10 @@ async fn work(
 ) -> Result<ExitCode, Failure> {
     let resumed = hub.snapshot().executions_in_flight;
     if resumed > 0 {
-        writeln!(out, "{resumed} people were half-way when the last run ended: they go on")?;
+        writeln!(
+            out,
+            "{resumed} people were half-way when the last run ended: they go on"
+        )?;
     }
     provision::provision(hub, world).await?;
     let progress = Progress::new(&sheet.people);
@@ -190,7 +193,11 @@ async fn work(
 fn announce(out: &mut dyn Write, sheet: &Sheet) -> Result<(), Failure> {
     report::write_invalid(out, &sheet.invalid)?;
     let skipped = sheet.invalid.len();
-    writeln!(out, "{} people to onboard, {skipped} rows are skipped", sheet.people.len())?;
+    writeln!(
+        out,
+        "{} people to onboard, {skipped} rows are skipped",
+        sheet.people.len()
+    )?;
     Ok(())
 }
 
@@ -234,7 +241,11 @@ impl Arguments {
 
     /// Who was onboarded for show must not count as onboarded for real.
     fn data(&self) -> PathBuf {
-        let default = if self.live { "data/onboarding-live" } else { "data/onboarding" };
+        let default = if self.live {
+            "data/onboarding-live"
+        } else {
+            "data/onboarding"
+        };
         self.data.clone().unwrap_or_else(|| PathBuf::from(default))
     }
 

@@ -65,7 +65,13 @@ async fn follow<'a>(person: &'a Person, handle: &ExecutionHandle, watch: &Watch<
     let mut events = pin!(handle.events(1));
     while let Some(event) = events.next().await {
         watch.see(person, &event);
-        let is_set_aside = matches!(event.body, EventBody::State { state: ExecutionState::NeedsAttention, .. });
+        let is_set_aside = matches!(
+            event.body,
+            EventBody::State {
+                state: ExecutionState::NeedsAttention,
+                ..
+            }
+        );
         // An old event: somebody may have decided since.
         if is_set_aside && handle.record().await?.state == ExecutionState::NeedsAttention {
             break;
@@ -77,7 +83,10 @@ async fn follow<'a>(person: &'a Person, handle: &ExecutionHandle, watch: &Watch<
 }
 
 fn finished(person: &Person, record: ExecutionRecord, since: Timestamp) -> Finished<'_> {
-    let took = record.finished_at.zip(record.started_at).map(|(end, start)| end.since(start));
+    let took = record
+        .finished_at
+        .zip(record.started_at)
+        .map(|(end, start)| end.since(start));
     let mut problems = Vec::new();
     let mut result = None;
     match record.outcome {
@@ -100,7 +109,11 @@ fn finished(person: &Person, record: ExecutionRecord, since: Timestamp) -> Finis
 
 /// Why an execution was left although it has not ended.
 fn unfinished(state: ExecutionState) -> Error {
-    let error = Error::new(bifrost::ErrorKind::NeedsAttention, "onboard user", format!("it is {state}"));
+    let error = Error::new(
+        bifrost::ErrorKind::NeedsAttention,
+        "onboard user",
+        format!("it is {state}"),
+    );
     if state == ExecutionState::NeedsAttention {
         return error.next_action("find out at the provider what was done, and decide with `tenant.resolve(..)`");
     }
@@ -166,6 +179,8 @@ impl<'a> Watch<'a> {
 /// Ends this process the hard way: no destructor runs, no buffer is written.
 fn crash() -> ! {
     // Ours is the only process this can hit; where there is no such program, aborting is the nearest thing.
-    let _ = Command::new("kill").args(["-KILL", &process::id().to_string()]).status();
+    let _ = Command::new("kill")
+        .args(["-KILL", &process::id().to_string()])
+        .status();
     process::abort()
 }

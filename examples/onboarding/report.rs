@@ -89,21 +89,18 @@ impl Report<'_> {
 
     /// The document.
     pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let line = |(provider, sent): (&'_ _, &'_ bifrost::integration::IntegrationSnapshot)| -> (&str, ProviderLine) {
-            let provider: &bifrost::ProviderId = provider;
-            (
-                provider.as_str(),
-                ProviderLine {
-                    calls: sent.calls,
-                    throttled: sent.throttled,
-                },
-            )
-        };
+        let providers = self.snapshot.providers.iter().map(|(provider, sent)| {
+            let line = ProviderLine {
+                calls: sent.calls,
+                throttled: sent.throttled,
+            };
+            (provider.as_str(), line)
+        });
         let document = Document {
             people: self.people.iter().map(PersonLine::new).collect(),
             invalid_rows: self.invalid,
             created: self.created,
-            providers: self.snapshot.providers.iter().map(line).collect(),
+            providers: providers.collect(),
         };
         serde_json::to_writer_pretty(&mut *out, &document)?;
         writeln!(out)?;
@@ -113,7 +110,7 @@ impl Report<'_> {
     fn table(&self) -> Table {
         let mut table = Table::new();
         table
-            .load_preset(UTF8_FULL_CONDENSED)
+            .load_style(UTF8_FULL_CONDENSED)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header([
                 "person",
@@ -141,7 +138,10 @@ impl Report<'_> {
         for finished in self.people {
             *outcomes.entry(&finished.outcome).or_default() += 1;
         }
-        let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        let outcomes: Vec<String> = outcomes
+            .iter()
+            .map(|(outcome, count)| format!("{count} {outcome}"))
+            .collect();
         let Created {
             users,
             tickets,
@@ -206,7 +206,9 @@ fn cells(finished: &Finished<'_>) -> [String; 8] {
         result.map_or_else(none, |done| done.groups.join(", ")),
         result.map_or_else(none, |done| done.ticket_id.to_string()),
         format!("{}{note}", finished.outcome),
-        finished.took.map_or_else(none, |took| format!("{:.2} s", took.as_secs_f64())),
+        finished
+            .took
+            .map_or_else(none, |took| format!("{:.2} s", took.as_secs_f64())),
     ]
 }
 

@@ -7,8 +7,7 @@
 
 use std::time::Duration;
 
-use bifrost::graph::users::random_password;
-use bifrost::graph::{Graph, GraphContext, LicenseAssignment, NewUser, UserUpdate};
+use bifrost::graph::{Graph, GraphContext, LicenseAssignment, NewUser, UserUpdate, random_password};
 use bifrost::halopsa::{HaloPsa, HaloPsaContext, NewAction, NewTicket, Reference, Resolution};
 use bifrost::policy::retry::RetryPolicy;
 use bifrost::{Context, Error, ErrorKind, LogLevel, Probe, Result, Retry, SystemEntropy, Workflow, workflow};
@@ -136,7 +135,11 @@ async fn assign_licence(ctx: &Context, graph: &Graph, user_id: &str, hire: &Hire
     ctx.step("assign licence", || async {
         let sku = graph.licenses().require_sku(&hire.licence).await?;
         let licence = LicenseAssignment::new(sku.sku_id);
-        graph.licenses().assign(user_id, &licence).await.map_err(not_there_yet)?;
+        graph
+            .licenses()
+            .assign(user_id, &licence)
+            .await
+            .map_err(not_there_yet)?;
         Ok(sku.sku_part_number)
     })
     .await
@@ -155,13 +158,7 @@ async fn join_group(ctx: &Context, graph: &Graph, user_id: &str, name: &str) -> 
     .await
 }
 
-async fn open_ticket(
-    ctx: &Context,
-    halo: &HaloPsa,
-    hire: &Hire,
-    adopted: bool,
-    left_to_do: &[String],
-) -> Result<i64> {
+async fn open_ticket(ctx: &Context, halo: &HaloPsa, hire: &Hire, adopted: bool, left_to_do: &[String]) -> Result<i64> {
     let client_id = halopsa_client(ctx).await?;
     let site = || async { Ok(halo.clients().get(client_id).await?.main_site_id) };
     let site_id = ctx.step("look up main site", site).await?;
@@ -178,8 +175,9 @@ async fn open_ticket(
     ctx.effect(OPEN_TICKET)
         // HaloPSA knows no idempotency keys: the ticket carries ours as a reference, by which it is found again.
         .with_probe(|key| async {
-            let found = halo.tickets().find_by_reference(client_id, &Reference::new(key)?, None);
-            Ok(Probe::from(found.await?.map(|ticket| ticket.id)))
+            let reference = Reference::new(key)?;
+            let found = halo.tickets().find_by_reference(client_id, &reference, None).await?;
+            Ok(Probe::from(found.map(|ticket| ticket.id)))
         })
         .run(|key| async {
             let ticket = ticket(Reference::new(key)?);
@@ -197,7 +195,8 @@ async fn book_time(ctx: &Context, halo: &HaloPsa, ticket_id: i64) -> Result<Stri
             Ok(Probe::from(found.map(|action| name_of(action.id))))
         })
         .run(|key| async {
-            let entry = NewAction::time(ticket_id, hours, "Account, licence and groups").reference(Reference::new(key)?);
+            let entry =
+                NewAction::time(ticket_id, hours, "Account, licence and groups").reference(Reference::new(key)?);
             Ok(name_of(halo.actions().add(&entry).await?.id))
         })
         .await

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bifrost::graph::GraphConfig;
 use bifrost::halopsa::HaloPsaConfig;
-use bifrost::testing::{
+use bifrost::time::within;
+use bifrost::{ConnectionSettings, Credential, SystemClock};
+use bifrost_integrations::testing::{
     DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, DEMO_HALOPSA_CLIENT_ID, DEMO_HALOPSA_CLIENT_SECRET, HALOPSA_INSTANCE,
     SimulatorServer, Simulators,
 };
-use bifrost::time::within;
-use bifrost::{ConnectionSettings, Credential, SystemClock};
 use tokio::net::TcpStream;
 use url::Url;
 

@@ -49,6 +49,7 @@ pub struct Customer {
     domain: String,
     licenses: Vec<(String, u32)>,
     groups: Vec<String>,
+    users: Vec<(String, String)>,
 }
 
 impl Customer {
@@ -62,6 +63,7 @@ impl Customer {
             groups: ["All Staff", "Sales", "Engineering", "Finance", "Support"]
                 .map(str::to_owned)
                 .to_vec(),
+            users: Vec::new(),
         }
     }
 
@@ -78,9 +80,16 @@ impl Customer {
         self.groups = groups.into_iter().map(Into::into).collect();
         self
     }
+
+    /// Somebody who is there already, beside the administrator every customer has.
+    #[must_use]
+    pub fn with_user(mut self, display_name: impl Into<String>, mail_nickname: impl Into<String>) -> Self {
+        self.users.push((display_name.into(), mail_nickname.into()));
+        self
+    }
 }
 
-/// The customers of the examples: Contoso, Fabrikam, Adatum.
+/// The customers of the examples: Contoso, Fabrikam, where one of the new hires has a user already, and Adatum.
 pub fn demo_customers() -> Vec<Customer> {
     let customer = |name: &str, display_name: &str, e3, premium| {
         Customer::new(name, display_name, format!("{name}.com"))
@@ -89,7 +98,7 @@ pub fn demo_customers() -> Vec<Customer> {
     };
     vec![
         customer("contoso", "Contoso", 25, 10),
-        customer("fabrikam", "Fabrikam", 15, 10),
+        customer("fabrikam", "Fabrikam", 15, 10).with_user("Liam O'Connor", "liam.oconnor"),
         customer("adatum", "Adatum", 10, 5),
     ]
 }
@@ -129,6 +138,9 @@ pub(super) fn add_customer(world: &mut World, customer: &Customer, now: Timestam
         "admin",
         now,
     );
+    for (display_name, nickname) in &customer.users {
+        add_user(&mut directory, display_name, nickname, now);
+    }
     world.halopsa.add_client(
         HALOPSA_INSTANCE,
         &customer.display_name,

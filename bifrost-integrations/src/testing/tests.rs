@@ -159,7 +159,7 @@ async fn state_counts_what_is_there() {
     let counts = &state["counts"];
     assert_eq!(
         ["users", "tickets", "actions", "time_entries", "clients"].map(|name| counts[name].as_u64().unwrap()),
-        [4, 1, 1, 1, 4]
+        [5, 1, 1, 1, 4]
     );
     assert_eq!(state["tenants"]["contoso"]["licences"]["SPE_E3"]["enabled"], 25);
     assert_eq!(state["log"].as_array().unwrap().len(), 3);
