@@ -11,7 +11,8 @@ use bifrost_integrations::http::{ReqwestTransport, Transport};
 /// # Errors
 /// When the HTTP client cannot be set up.
 pub fn providers(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> {
-    providers_over(Arc::new(ReqwestTransport::new()?), clock, entropy)
+    let transport: Arc<dyn Transport> = Arc::new(ReqwestTransport::new()?);
+    providers_over(&transport, &clock, &entropy)
 }
 
 /// The same over another transport, such as the simulators' in tests.
@@ -19,22 +20,36 @@ pub fn providers(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Vec
 /// # Errors
 /// When an integration refuses its settings.
 pub fn providers_over(
-    transport: Arc<dyn Transport>,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+    transport: &Arc<dyn Transport>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
 ) -> Result<Vec<Arc<dyn Integration>>> {
-    let mut found: Vec<Arc<dyn Integration>> = Vec::new();
-    #[cfg(feature = "graph")]
-    found.push(Arc::new(bifrost_integrations::graph::GraphIntegration::over(
-        Arc::clone(&transport),
-        Arc::clone(&clock),
-        Arc::clone(&entropy),
-    )?));
-    #[cfg(feature = "halopsa")]
-    found.push(Arc::new(bifrost_integrations::halopsa::HaloPsaIntegration::over(
-        Arc::clone(&transport),
-        Arc::clone(&clock),
-        Arc::clone(&entropy),
-    )?));
-    Ok(found)
+    let parts = || (Arc::clone(transport), Arc::clone(clock), Arc::clone(entropy));
+    let made: [Option<Result<Arc<dyn Integration>>>; 2] = [graph(parts()), halopsa(parts())];
+    made.into_iter().flatten().collect()
+}
+
+/// What an integration is built on.
+type Parts = (Arc<dyn Transport>, Arc<dyn Clock>, Arc<dyn Entropy>);
+
+#[cfg(feature = "graph")]
+fn graph((transport, clock, entropy): Parts) -> Option<Result<Arc<dyn Integration>>> {
+    let made = bifrost_integrations::graph::GraphIntegration::over(transport, clock, entropy);
+    Some(made.map(|made| Arc::new(made) as Arc<dyn Integration>))
+}
+
+#[cfg(not(feature = "graph"))]
+fn graph(_: Parts) -> Option<Result<Arc<dyn Integration>>> {
+    None
+}
+
+#[cfg(feature = "halopsa")]
+fn halopsa((transport, clock, entropy): Parts) -> Option<Result<Arc<dyn Integration>>> {
+    let made = bifrost_integrations::halopsa::HaloPsaIntegration::over(transport, clock, entropy);
+    Some(made.map(|made| Arc::new(made) as Arc<dyn Integration>))
+}
+
+#[cfg(not(feature = "halopsa"))]
+fn halopsa(_: Parts) -> Option<Result<Arc<dyn Integration>>> {
+    None
 }

@@ -108,6 +108,20 @@ impl Tenants {
         Ok(Tenant::new(self.hub.clone(), id, self.principal.clone()))
     }
 
+    /// Makes a tenant, or finds the one of this name that is there; the one that is there stays as it is.
+    ///
+    /// # Errors
+    /// As [`Tenants::create`], but for a name that is in use.
+    pub async fn get_or_create(&self, new: NewTenant) -> Result<Tenant> {
+        let id = TenantId::new(&new.id)?;
+        match self.create(new).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.get(id.as_str()).is_ok() => {
+                Ok(Tenant::new(self.hub.clone(), id, self.principal.clone()))
+            }
+            made => made,
+        }
+    }
+
     /// All tenants, by name.
     pub fn list(&self) -> Vec<TenantRecord> {
         self.hub

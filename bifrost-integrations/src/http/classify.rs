@@ -132,7 +132,7 @@ impl Classified {
                 named.retry = wait.map_or(Retry::Later, Retry::After);
                 named.applied = Applied::Maybe;
             }
-            423 => named.retry = Retry::Later,
+            423 => named.retry = wait.map_or(Retry::Later, Retry::After),
             _ => named.next_action = advice(status).map(str::to_owned),
         }
         named
@@ -273,6 +273,7 @@ mod tests {
             (413, None, K::Rejected, Retry::Never, No, false),
             (422, None, K::Rejected, Retry::Never, No, false),
             (423, None, K::Conflict, Retry::Later, No, false),
+            (423, Some(wait), K::Conflict, after, No, false),
             (424, None, K::Rejected, Retry::Never, No, false),
             (429, None, K::Throttled, Retry::Later, No, true),
             (429, Some(wait), K::Throttled, after, No, true),

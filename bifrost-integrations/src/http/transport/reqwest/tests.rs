@@ -215,9 +215,10 @@ async fn garbage_is_an_error() {
 
 #[tokio::test]
 async fn nobody_listening_means_not_sent() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Bound but not listening: the port stays ours, and refuses.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     let url = format!("http://{address}/?token=canary");
     let failed = get(&url, &["127.0.0.1"]).await.unwrap_err();
     assert_eq!(failed.kind(), TransportErrorKind::NotSent);
