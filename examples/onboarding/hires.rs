@@ -65,7 +65,8 @@ struct Fields {
 /// Reads and checks the file; customers are known by the ids of `customers`.
 pub(crate) fn read(path: &Path, customers: &[Customer]) -> Result<Sheet, Failure> {
     let unreadable = |reason: String| Failure::usage(format!("{}: {reason}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| unreadable(format!("{error}; name the file of new hires with --hires FILE")))?;
     parse(&text, customers).map_err(unreadable)
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::hires::Person;
 use crate::progress::Progress;
-use crate::workflow::{BOOK_TIME, CREATE_USER, NAME, OPEN_TICKET, Onboarded};
+use crate::workflow::{BOOK_TIME, CREATE_USER, FOUND, NAME, OPEN_TICKET, Onboarded};
 
 /// How it went for one person.
 pub(crate) struct Finished<'a> {
@@ -32,6 +32,13 @@ pub(crate) struct Created {
     pub(crate) users: u64,
     pub(crate) tickets: u64,
     pub(crate) time_entries: u64,
+}
+
+/// The step a person is at, as far as counting goes.
+#[derive(Debug, Default)]
+struct Effect {
+    begun: Timestamp,
+    found: bool,
 }
 
 /// Sees every event: counts, shows, and crashes when it is told to.
@@ -63,8 +70,9 @@ pub(crate) async fn onboard<'a>(hub: &Hub, people: &'a [Person], watch: &Watch<'
 
 async fn follow<'a>(person: &'a Person, handle: &ExecutionHandle, watch: &Watch<'_>) -> Result<Finished<'a>> {
     let mut events = pin!(handle.events(1));
+    let mut effect = Effect::default();
     while let Some(event) = events.next().await {
-        watch.see(person, &event);
+        watch.see(person, &event, &mut effect);
         let is_set_aside = matches!(
             event.body,
             EventBody::State {
@@ -149,23 +157,30 @@ impl<'a> Watch<'a> {
         self.created.get()
     }
 
-    fn see(&self, person: &Person, event: &Event) {
-        if event.at < self.since {
-            return;
-        }
+    fn see(&self, person: &Person, event: &Event, effect: &mut Effect) {
         match &event.body {
-            EventBody::StepStarted { name, .. } => self.progress.step(person, name),
-            EventBody::StepFinished { name, .. } => self.count(name),
+            EventBody::StepStarted { name, .. } => {
+                *effect = Effect {
+                    begun: event.at,
+                    found: false,
+                };
+                self.progress.step(person, name);
+            }
+            EventBody::Log { message, .. } if message == FOUND => effect.found = true,
+            EventBody::StepFinished { name, .. } if event.at >= self.since => {
+                let by_an_earlier_run = effect.found && effect.begun < self.since;
+                self.count(name, !by_an_earlier_run);
+            }
             _ => {}
         }
     }
 
-    fn count(&self, step: &str) {
+    fn count(&self, step: &str, is_new: bool) {
         let mut created = self.created.get();
         match step {
-            CREATE_USER => created.users += 1,
-            OPEN_TICKET => created.tickets += 1,
-            BOOK_TIME => created.time_entries += 1,
+            CREATE_USER if is_new => created.users += 1,
+            OPEN_TICKET if is_new => created.tickets += 1,
+            BOOK_TIME if is_new => created.time_entries += 1,
             _ => {}
         }
         self.created.set(created);

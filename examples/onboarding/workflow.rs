@@ -22,6 +22,8 @@ pub(crate) const HOURS: &str = "onboarding.hours";
 pub(crate) const CREATE_USER: &str = "create user";
 pub(crate) const OPEN_TICKET: &str = "open ticket";
 pub(crate) const BOOK_TIME: &str = "book time";
+/// Said when a probe finds what was sent before, so that nobody counts it as new.
+pub(crate) const FOUND: &str = "it was sent before, and had arrived";
 
 /// Who is to be onboarded. Where the row stood in the file is not in it: a file that was sorted asks for the same.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -104,7 +106,7 @@ async fn ensure_user(ctx: &Context, graph: &Graph, hire: &Hire) -> Result<(Strin
     let id = ctx
         .effect(CREATE_USER)
         // Sign-in names are unique: whether there is one tells whether we made it.
-        .with_probe(|_key| async { Ok(Probe::from(find().await?)) })
+        .with_probe(|_key| async { Ok(arrived(ctx, find().await?)) })
         .run(|_key| async { Ok(graph.users().create(&new_user(hire)).await?.id) })
         .await?;
     Ok((id, false))
@@ -177,7 +179,7 @@ async fn open_ticket(ctx: &Context, halo: &HaloPsa, hire: &Hire, adopted: bool, 
         .with_probe(|key| async {
             let reference = Reference::new(key)?;
             let found = halo.tickets().find_by_reference(client_id, &reference, None).await?;
-            Ok(Probe::from(found.map(|ticket| ticket.id)))
+            Ok(arrived(ctx, found.map(|ticket| ticket.id)))
         })
         .run(|key| async {
             let ticket = ticket(Reference::new(key)?);
@@ -192,7 +194,7 @@ async fn book_time(ctx: &Context, halo: &HaloPsa, ticket_id: i64) -> Result<Stri
     ctx.effect(BOOK_TIME)
         .with_probe(|key| async {
             let found = halo.actions().find(ticket_id, &Reference::new(key)?).await?;
-            Ok(Probe::from(found.map(|action| name_of(action.id))))
+            Ok(arrived(ctx, found.map(|action| name_of(action.id))))
         })
         .run(|key| async {
             let entry =
@@ -207,6 +209,14 @@ async fn resolve_ticket(ctx: &Context, halo: &HaloPsa, ticket_id: i64) -> Result
         halo.tickets().resolve(ticket_id, &Resolution::closed()).await.map(drop)
     })
     .await
+}
+
+/// What a probe found: both providers show a new object to whoever asks for it itself.
+fn arrived<T>(ctx: &Context, found: Option<T>) -> Probe<T> {
+    if found.is_some() {
+        ctx.log(LogLevel::Info, FOUND);
+    }
+    Probe::from(found)
 }
 
 /// The customer's id at HaloPSA.

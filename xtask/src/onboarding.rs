@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 const RUN_WITHIN: Duration = Duration::from_secs(120);
 
 /// In the middle of the work: some people are through, most are not.
-const CRASH_AFTER_STEPS: &str = "20";
+const CRASH_AFTER_STEPS: &str = "120";
 
 const SIGKILL: i32 = 9;
 
