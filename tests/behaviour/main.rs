@@ -10,5 +10,6 @@ mod connections;
 mod effects;
 mod executions;
 mod lifecycle;
+mod onboarding;
 mod tenancy;
 mod world;
