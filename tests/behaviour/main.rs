@@ -19,5 +19,6 @@ mod effects;
 mod executions;
 mod lifecycle;
 mod onboarding;
+mod supervision;
 mod tenancy;
 mod world;

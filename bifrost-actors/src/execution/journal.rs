@@ -61,6 +61,8 @@ struct Inner {
     /// Events on their way to the disk.
     unpublished: VecDeque<Event>,
     dropped_events: bool,
+    /// A commit failed: what is in memory is ahead of the disk, and only reading it again mends that.
+    broken: Option<Error>,
 }
 
 /// What one attempt has done so far.
@@ -142,6 +144,7 @@ impl Journal {
                 pending: Vec::new(),
                 unpublished: VecDeque::new(),
                 dropped_events: false,
+                broken: None,
             }),
             changed: Notify::new(),
         })
@@ -437,12 +440,30 @@ impl Journal {
         self.enqueue(&mut inner, batch).map(Some)
     }
 
-    /// Waits until a commit is durable, then shows its events.
+    /// Waits until a commit is durable, then shows its events. When it fails, the journal takes nothing more.
     pub(crate) async fn settle(&self, durable: Durable) -> Result<CommitSeq> {
-        let seq = durable.commit.await?;
-        let events = self.lock().take_durable(durable.last_event);
-        self.live.publish(events);
-        Ok(seq)
+        let committed = durable.commit.await;
+        let mut inner = self.lock();
+        match committed {
+            Ok(seq) => {
+                let events = inner.take_durable(durable.last_event);
+                drop(inner);
+                self.live.publish(events);
+                Ok(seq)
+            }
+            Err(error) => {
+                inner.run.closed.get_or_insert((error.kind(), "the store refused"));
+                inner.broken.get_or_insert_with(|| error.duplicate());
+                drop(inner);
+                self.changed.notify_waiters();
+                Err(error)
+            }
+        }
+    }
+
+    /// Why the journal takes nothing more, if a commit failed.
+    pub(crate) fn broken(&self) -> Option<Error> {
+        self.lock().broken.as_ref().map(Error::duplicate)
     }
 
     /// Adds what changed to `batch` and queues it.

@@ -188,6 +188,10 @@ impl Running<'_> {
         {
             return Ok(());
         }
+        // What the workflow made of a store that refused is not its result: the actor starts again from the disk.
+        if let Some(error) = self.state.journal.broken() {
+            return Err(error);
+        }
         let unfinished_replay = self.state.journal.unfinished_replay();
         self.stop_attempt();
         let (attention, problems) = self.state.journal.attempt_findings();

@@ -1,0 +1,217 @@
+//! Supervision: a store that refuses, actors that fail, a tenant that melts down alone.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bifrost::execution::ExecutionState;
+use bifrost::store::key::{Key, Prefix, Scope};
+use bifrost::store::memory::MemoryStore;
+use bifrost::store::seal::EphemeralKey;
+use bifrost::store::{Batch, CommitSeq, Op, Scan, ScanPage, Store, StoreHealth, Usage, Versioned};
+use bifrost::testing::SeededEntropy;
+use bifrost::{Context, Error, ErrorKind, Hub, NewTenant, Result, TenantId, TenantStatus, workflow};
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, FutureExt, ready};
+
+use crate::world::{Counter, clock, contoso, eventually, pause};
+
+/// A store that refuses commits while told to: everybody's, or one tenant's.
+#[derive(Debug, Clone)]
+struct Refusing {
+    inner: MemoryStore,
+    refuse: Arc<Mutex<Option<(ErrorKind, Option<Prefix>)>>>,
+}
+
+impl Refusing {
+    fn new() -> Self {
+        Self {
+            inner: MemoryStore::new(),
+            refuse: Arc::default(),
+        }
+    }
+
+    fn refuse(&self, kind: ErrorKind, tenant: Option<&str>) {
+        let scope = tenant.map(|name| Scope::tenant(TenantId::new(name).unwrap()).all());
+        *self.refuse.lock().unwrap() = Some((kind, scope));
+    }
+
+    fn recover(&self) {
+        *self.refuse.lock().unwrap() = None;
+    }
+
+    fn refusal(&self, batch: &Batch) -> Option<Error> {
+        let refuse = self.refuse.lock().unwrap();
+        let (kind, scope) = refuse.as_ref()?;
+        let concerns = |prefix: &Prefix| {
+            batch.ops().iter().any(|op| match op {
+                Op::Put(key, _) | Op::Delete(key) => key.starts_with(prefix),
+                Op::Append(log, _) => log.as_bytes().starts_with(prefix.as_bytes()),
+            })
+        };
+        scope
+            .as_ref()
+            .is_none_or(concerns)
+            .then(|| Error::new(*kind, "commit batch", "refused by the test"))
+    }
+}
+
+#[async_trait]
+impl Store for Refusing {
+    fn commit(&self, batch: Batch) -> BoxFuture<'static, Result<CommitSeq>> {
+        match self.refusal(&batch) {
+            Some(error) => ready(Err(error)).boxed(),
+            None => self.inner.commit(batch),
+        }
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Versioned>> {
+        self.inner.get(key).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<ScanPage> {
+        self.inner.scan(scan).await
+    }
+
+    async fn usage(&self, prefix: &Prefix) -> Result<Usage> {
+        self.inner.usage(prefix).await
+    }
+
+    async fn export(&self, sink: Box<dyn std::io::Write + Send>) -> Result<CommitSeq> {
+        self.inner.export(sink).await
+    }
+
+    async fn import(&self, source: Box<dyn std::io::Read + Send>) -> Result<CommitSeq> {
+        self.inner.import(source).await
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.inner.health()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+/// A hub whose workflow takes a step every second, ten times.
+async fn hub(store: &Refusing, steps: &Counter) -> Hub {
+    let steps = steps.clone();
+    let work = workflow("work", move |ctx: Context, (): ()| {
+        let steps = steps.clone();
+        async move {
+            for _ in 0..10 {
+                ctx.step("tick", || async { Ok(steps.count()) }).await?;
+                ctx.sleep(Duration::from_secs(1)).await;
+            }
+            Ok(())
+        }
+    })
+    .unwrap();
+    Hub::builder()
+        .with_store(
+            Arc::new(store.clone()),
+            Arc::new(EphemeralKey::generate(Arc::new(SeededEntropy::new(1)))),
+        )
+        .with_clock(clock())
+        .with_workflow(work)
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_waits_out_a_full_disk_and_repeats_only_what_was_not_stored() {
+    let (store, steps) = (Refusing::new(), Counter::default());
+    let hub = hub(&store, &steps).await;
+    let tenant = contoso(&hub).await;
+    let handle = tenant.run("work", ()).await.unwrap();
+    pause(Duration::from_millis(4_500)).await;
+    store.refuse(ErrorKind::StoreFull, None);
+    assert_eq!(tenant.run("work", ()).await.unwrap_err().kind(), ErrorKind::StoreFull);
+    pause(Duration::from_secs(600)).await;
+    store.recover();
+    assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Succeeded);
+    // The step that ran into the full disk is the only one that may have run again, once per try.
+    let record = handle.record().await.unwrap();
+    assert_eq!(record.recoveries, 1, "only what could be stored counts");
+    assert!(matches!(
+        hub.tenants().get("contoso").unwrap().status,
+        TenantStatus::Active
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_a_single_step_fails_no_execution() {
+    for kind in [ErrorKind::StoreFull, ErrorKind::Internal] {
+        let (store, steps) = (Refusing::new(), Counter::default());
+        let hub = hub(&store, &steps).await;
+        let handle = contoso(&hub).await.run("work", ()).await.unwrap();
+        pause(Duration::from_millis(3_995)).await;
+        store.refuse(kind, None);
+        pause(Duration::from_millis(7)).await;
+        store.recover();
+        assert_eq!(
+            handle.wait().await.unwrap().state,
+            ExecutionState::Succeeded,
+            "{kind:?}"
+        );
+        let events: Vec<u64> = handle.events(1).map(|event| event.seq).collect().await;
+        assert_eq!(
+            events,
+            (1..=events.len() as u64).collect::<Vec<_>>(),
+            "no gap where the store refused"
+        );
+        assert!(steps.value() <= 12, "{} steps", steps.value());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_failed_goes_on_from_its_journal() {
+    let (store, steps) = (Refusing::new(), Counter::default());
+    let hub = hub(&store, &steps).await;
+    let handle = contoso(&hub).await.run("work", ()).await.unwrap();
+    pause(Duration::from_millis(9_700)).await;
+    // The commit of the end fails once.
+    store.refuse(ErrorKind::Internal, None);
+    pause(Duration::from_millis(305)).await;
+    store.recover();
+    assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Succeeded);
+    assert_eq!(steps.value(), 10, "no step ran again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_melts_down_is_suspended_and_its_neighbour_goes_on() {
+    let (store, steps) = (Refusing::new(), Counter::default());
+    let hub = hub(&store, &steps).await;
+    let a = contoso(&hub).await;
+    let b = hub.tenants().create(NewTenant::customer("fabrikam")).await.unwrap();
+    let broken: Vec<_> = futures_util::future::join_all((0..20).map(|_| a.run("work", ()))).await;
+    let quiet = b.run("work", ()).await.unwrap();
+    pause(Duration::from_millis(500)).await;
+    store.refuse(ErrorKind::Internal, Some("contoso"));
+    eventually("it is suspended", async || {
+        matches!(
+            hub.tenants().get("contoso").unwrap().status,
+            TenantStatus::Suspended { .. }
+        )
+    })
+    .await;
+    assert_eq!(quiet.wait().await.unwrap().state, ExecutionState::Succeeded);
+    for handle in &broken {
+        assert_eq!(
+            handle.as_ref().unwrap().wait().await.unwrap_err().kind(),
+            ErrorKind::Closed
+        );
+    }
+    let error = a.run("work", ()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Suspended);
+    assert!(error.message().contains("refused by the test"), "{error}");
+
+    store.recover();
+    hub.tenants().enable("contoso").await.unwrap();
+    for handle in broken {
+        let resumed = a.execution(handle.unwrap().id()).await.unwrap();
+        assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
+    }
+}
