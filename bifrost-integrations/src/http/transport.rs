@@ -1,8 +1,11 @@
-//! The transport that goes to the network: reqwest, named in this file alone.
+//! The way to the network: the [`Transport`] trait, so that tests and simulators can stand in for it, and the transport
+//! that goes there: reqwest, named in this file alone.
 //!
 //! Two clients stand behind it: one connects to public addresses, the other, used for hosts a connection lists, to
 //! private ones too. Addresses are checked after every resolution, so a name that changes its mind between two
 //! resolutions gains nothing.
+
+mod contract;
 
 use std::fmt;
 use std::io;
@@ -18,8 +21,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use url::Url;
 
-use super::{Limits, Transport, TransportError, TransportErrorKind};
-use crate::http::guard::{self, Door};
+pub(crate) use self::contract::send_in_time;
+pub use self::contract::{Limits, Transport, TransportError, TransportErrorKind};
+use super::guard::{self, Door};
 
 /// The longest time to reach a peer: name, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);

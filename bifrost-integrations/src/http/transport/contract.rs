@@ -1,9 +1,7 @@
 //! The way to the network: one trait, so that tests and simulators can stand in for it.
 //!
 //! A transport sends a request exactly once. It retries nothing, follows no redirect, adds no credential and knows no
-//! proxy; all of that is decided above it, in the [stack](super::stack).
-
-mod reqwest;
+//! proxy; all of that is decided above it, in the [stack](crate::http::stack).
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,8 +11,6 @@ use async_trait::async_trait;
 use bifrost_core::Clock;
 use bifrost_core::time::within;
 use bytes::Bytes;
-
-pub use self::reqwest::{Lookup, ReqwestTransport, SystemLookup};
 
 /// What a peer may cost us, per request.
 #[derive(Debug, Clone, Copy)]
