@@ -63,6 +63,8 @@ pub mod workflows {
 pub mod testing {
     pub use bifrost_core::testing::*;
     pub use bifrost_integrations::testing::*;
+
+    pub use crate::providers::simulated;
 }
 
 #[cfg(test)]

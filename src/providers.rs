@@ -29,6 +29,17 @@ pub fn providers_over(
     made.into_iter().flatten().collect()
 }
 
+/// Every provider whose feature is switched on, answered by simulators in this process: give this to
+/// [`HubBuilder::with_integrations`](crate::HubBuilder::with_integrations).
+#[cfg(feature = "testing")]
+pub fn simulated(
+    simulators: &bifrost_integrations::testing::Simulators,
+) -> impl FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> + Send + use<> {
+    let transport = bifrost_integrations::testing::SimulatorTransport::new(simulators.clone());
+    let transport: Arc<dyn Transport> = Arc::new(transport);
+    move |clock, entropy| providers_over(&transport, &clock, &entropy)
+}
+
 /// What an integration is built on.
 type Parts = (Arc<dyn Transport>, Arc<dyn Clock>, Arc<dyn Entropy>);
 

@@ -186,6 +186,27 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// Client credentials with a secret.
+    pub fn client_secret(client_id: impl Into<String>, client_secret: impl Into<Secret>) -> Self {
+        Self::ClientSecret {
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+        }
+    }
+
+    /// A refresh token that was granted to a confidential application, or to a public one when there is no secret.
+    pub fn refresh_token(
+        client_id: impl Into<String>,
+        client_secret: Option<Secret>,
+        refresh_token: impl Into<Secret>,
+    ) -> Self {
+        Self::RefreshToken {
+            client_id: client_id.into(),
+            client_secret,
+            refresh_token: refresh_token.into(),
+        }
+    }
+
     /// The application's id, which is no secret.
     pub fn client_id(&self) -> &str {
         match self {

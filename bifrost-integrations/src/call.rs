@@ -1,6 +1,6 @@
 //! What the typed clients share: requests built without I/O, and answers read into types.
 
-use bifrost_core::{Error, ErrorKind, Result};
+use bifrost_core::{Error, ErrorKind, Result, Retry};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -118,7 +118,7 @@ fn build(method: Method, path: &str, query: &Query, body: Bytes, kind: Option<He
 /// The body of an answer as `T`.
 ///
 /// # Errors
-/// `Rejected` when the provider answered something else.
+/// `Unavailable` when the provider answered a read with something else, `UnknownOutcome` for a write.
 pub(crate) fn read_json<T: DeserializeOwned>(response: &Response<Bytes>, endpoint: &'static str) -> Result<T> {
     serde_json::from_slice(response.body()).map_err(|error| unexpected(response, endpoint).source(error))
 }
@@ -131,12 +131,19 @@ pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// The error for an answer that says success and does not read as agreed. The body is not shown: it may hold
-/// personal data.
+/// The error for an answer that says success and does not read as agreed: a read can be tried again, and whether a
+/// write was applied is unknown. The body is not shown: it may hold personal data.
 pub(crate) fn unexpected(response: &Response<Bytes>, endpoint: &'static str) -> Error {
     let size = response.body().len();
     let message = format!("the provider's answer of {size} bytes does not read as its documentation says");
-    Error::new(ErrorKind::Rejected, "read answer", message)
+    let read = response.extensions().get::<Method>().is_some_and(Method::is_safe);
+    let kind = if read {
+        ErrorKind::Unavailable
+    } else {
+        ErrorKind::UnknownOutcome
+    };
+    Error::new(kind, "read answer", message)
+        .retry(Retry::Later)
         .with("endpoint", endpoint)
         .with("status", response.status().as_u16())
 }

@@ -26,6 +26,11 @@ impl Disk {
         }
     }
 
+    /// The clock of every hub on this disk.
+    pub(crate) fn clock(&self) -> Arc<dyn bifrost::Clock> {
+        Arc::clone(&self.clock) as _
+    }
+
     /// A builder on what the disk holds now, in virtual time. A hub that was started from it before is as good as
     /// killed: what it writes from now on goes nowhere.
     pub(crate) fn hub(&self) -> HubBuilder {
@@ -33,7 +38,7 @@ impl Disk {
         *store = store.fork();
         Hub::builder()
             .with_store(Arc::new(store.clone()), Arc::clone(&self.keys))
-            .with_clock(Arc::clone(&self.clock) as Arc<dyn bifrost::Clock>)
+            .with_clock(self.clock())
             .with_entropy(Arc::new(SeededEntropy::new(7)))
     }
 }

@@ -75,7 +75,12 @@ impl HttpStack {
             provider = %self.0.descriptor.id,
             endpoint = outbound.endpoint,
         );
-        let call = async { Call::new(&self.0, connection, &outbound)?.run().await };
+        let call = async {
+            let mut answer = Call::new(&self.0, connection, &outbound)?.run().await?;
+            // Whoever reads the body has to know what an unreadable one leaves in doubt.
+            answer.extensions_mut().insert(outbound.request.method().clone());
+            Ok(answer)
+        };
         call.instrument(span)
             .await
             .map_err(|error| self.located(error, connection, outbound.endpoint))
