@@ -171,6 +171,12 @@ async fn work(
             "{resumed} people were half-way when the last run ended: they go on"
         )?;
     }
+    if resumed > 0 && arguments.is_inside() {
+        writeln!(
+            out,
+            "but the simulators that held their users ended with that run: a new --data folder starts afresh"
+        )?;
+    }
     provision::provision(hub, world).await?;
     let progress = Progress::new(&sheet.people);
     let watch = Watch::new(&progress, since, arguments.crash_after);
@@ -223,12 +229,17 @@ fn open(path: &Path) -> Result<Box<dyn Write>, Failure> {
 
 impl Arguments {
     fn check(&self) -> Result<(), Failure> {
-        if self.crash_after.is_some() && self.simulators.is_none() && !self.live {
+        if self.crash_after.is_some() && self.is_inside() {
             return Err(Failure::usage(
                 "--crash-after needs --simulators: those inside this process would die with it",
             ));
         }
         Ok(())
+    }
+
+    /// The simulators run in this process.
+    fn is_inside(&self) -> bool {
+        self.simulators.is_none() && !self.live
     }
 
     async fn world(&self) -> Result<World, Failure> {

@@ -6,7 +6,9 @@ use std::process::{self, Command};
 use std::time::Duration;
 
 use bifrost::execution::ExecutionRecord;
-use bifrost::{Error, ErrorReport, Event, EventBody, ExecutionHandle, ExecutionState, Hub, Result, Run, Timestamp};
+use bifrost::{
+    Error, ErrorKind, ErrorReport, Event, EventBody, ExecutionHandle, ExecutionState, Hub, Result, Run, Timestamp,
+};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -62,7 +64,7 @@ pub(crate) async fn onboard<'a>(hub: &Hub, people: &'a [Person], watch: &Watch<'
     let ends = started.into_iter().map(|(person, handle)| async move {
         match handle {
             Ok(handle) => follow(person, &handle, watch).await,
-            Err(error) => Ok(refused(person, &error, watch)),
+            Err(error) => Ok(refused(person, error, watch)),
         }
     });
     join_all(ends).await.into_iter().collect()
@@ -117,19 +119,24 @@ fn finished(person: &Person, record: ExecutionRecord, since: Timestamp) -> Finis
 
 /// Why an execution was left although it has not ended.
 fn unfinished(state: ExecutionState) -> Error {
-    let error = Error::new(
-        bifrost::ErrorKind::NeedsAttention,
-        "onboard user",
-        format!("it is {state}"),
-    );
+    let error = Error::new(ErrorKind::NeedsAttention, "onboard user", format!("it is {state}"));
     if state == ExecutionState::NeedsAttention {
         return error.next_action("find out at the provider what was done, and decide with `tenant.resolve(..)`");
     }
     error.next_action("run this again: it goes on where it was")
 }
 
-/// Somebody the hub took no order for, such as a row that has changed since the person was onboarded.
-fn refused<'a>(person: &'a Person, error: &Error, watch: &Watch<'_>) -> Finished<'a> {
+/// Somebody the hub took no order for.
+fn refused<'a>(person: &'a Person, error: Error, watch: &Watch<'_>) -> Finished<'a> {
+    let error = match error.kind() {
+        ErrorKind::Conflict => Error::new(
+            ErrorKind::Conflict,
+            "onboard user",
+            "the row has changed since it was begun",
+        )
+        .next_action("put the row back as it was, and make the change at the provider"),
+        _ => error,
+    };
     watch.progress.ended(person, "Refused");
     Finished {
         person,

@@ -1,8 +1,12 @@
 //! Making the tenants of the hub: the provider, its customers, their connections and mappings. What is there is found.
 
 use bifrost::halopsa::HaloPsa;
+use bifrost::policy::retry::RetryPolicy;
 use bifrost::tenant::EntityMapping;
-use bifrost::{ConnectionSettings, Credential, ErrorKind, Hub, NewTenant, Result, Tenant};
+use bifrost::{
+    Clock as _, ConnectionSettings, Credential, Entropy as _, ErrorKind, Hub, NewTenant, Result, SystemClock,
+    SystemEntropy, Tenant,
+};
 
 use crate::workflow::HOURS;
 use crate::world::{Customer, World};
@@ -61,9 +65,27 @@ async fn ensure_client_mapping(hub: &Hub, tenant: &Tenant, customer: &Customer) 
         (Some(_), None) => return Ok(()),
         (None, None) => {
             let halo = HaloPsa::new(tenant.connections().get("halopsa").await?)?;
-            halo.clients().require_by_name(&customer.id).await?.id.to_string()
+            let find = async || halo.clients().require_by_name(&customer.id).await;
+            patiently(find).await?.id.to_string()
         }
     };
     let mapping = EntityMapping { entity, title: None };
     hub.tenants().set_mapping(&customer.id, "halopsa", mapping).await
+}
+
+/// Tries again what may pass. In a workflow the hub does this, here nobody else does.
+async fn patiently<T>(call: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let (policy, clock) = (RetryPolicy::attempts(5), SystemClock::new());
+    let mut attempt = 1;
+    loop {
+        let error = match call().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        match policy.decide(attempt, &error, SystemEntropy.fraction()) {
+            Some(delay) => clock.sleep(delay).await,
+            None => return Err(error),
+        }
+        attempt += 1;
+    }
 }

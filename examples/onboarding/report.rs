@@ -70,7 +70,7 @@ impl Report<'_> {
         writeln!(out, "{}", self.table())?;
         for finished in self.people {
             for problem in &finished.problems {
-                writeln!(out, "{}: {}", finished.person.hire.upn, sentence(problem))?;
+                writeln!(out, "{}: {}", finished.person.hire.upn, problem)?;
             }
         }
         writeln!(out, "{}", self.summary())?;
@@ -210,11 +210,4 @@ fn cells(finished: &Finished<'_>) -> [String; 8] {
             .took
             .map_or_else(none, |took| format!("{:.2} s", took.as_secs_f64())),
     ]
-}
-
-fn sentence(problem: &ErrorReport) -> String {
-    match &problem.next_action {
-        Some(action) => format!("{}; next: {action}", problem.message),
-        None => problem.message.clone(),
-    }
 }

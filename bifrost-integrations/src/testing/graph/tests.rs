@@ -61,7 +61,7 @@ fn a_user_from_creation_to_restoration() {
         200
     );
     assert_eq!(sims.graph().user("contoso", "anne@contoso.com").unwrap().id, id);
-    assert_eq!(sims.graph().user_count("fabrikam"), 1, "tenants are apart");
+    assert_eq!(sims.graph().user_count("adatum"), 1, "tenants are apart");
 }
 
 #[test]
