@@ -74,9 +74,7 @@ async fn main() -> std::io::Result<()> {
 fn tenants(sims: &Simulators) -> Map<String, Value> {
     let graph = sims.graph();
     let names = graph.tenants().into_iter();
-    names
-        .map(|name| (name.clone(), graph.tenant_id(&name).into()))
-        .collect()
+    names.map(|name| (name.clone(), graph.tenant_id(&name).into())).collect()
 }
 
 #[allow(clippy::print_stdout, reason = "this line is what the program is for")]

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use bifrost_core::{Clock, Entropy, Integration, Result};
 use bifrost_integrations::http::{ReqwestTransport, Transport};
 
+/// Integrations to register.
+type Integrations = Vec<Arc<dyn Integration>>;
+
 /// Every provider whose feature is switched on, over this machine's network: give this to
 /// [`HubBuilder::with_integrations`](crate::HubBuilder::with_integrations).
 ///
 /// # Errors
 /// When the HTTP client cannot be set up.
-pub fn providers(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> {
+pub fn providers(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Integrations> {
     let transport: Arc<dyn Transport> = Arc::new(ReqwestTransport::new()?);
     providers_over(&transport, &clock, &entropy)
 }
@@ -23,7 +26,7 @@ pub fn providers_over(
     transport: &Arc<dyn Transport>,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
-) -> Result<Vec<Arc<dyn Integration>>> {
+) -> Result<Integrations> {
     let parts = || (Arc::clone(transport), Arc::clone(clock), Arc::clone(entropy));
     let made: [Option<Result<Arc<dyn Integration>>>; 2] = [graph(parts()), halopsa(parts())];
     made.into_iter().flatten().collect()
@@ -34,7 +37,7 @@ pub fn providers_over(
 #[cfg(feature = "testing")]
 pub fn simulated(
     simulators: &bifrost_integrations::testing::Simulators,
-) -> impl FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> + Send + use<> {
+) -> impl FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> Result<Integrations> + Send + use<> {
     let transport = bifrost_integrations::testing::SimulatorTransport::new(simulators.clone());
     let transport: Arc<dyn Transport> = Arc::new(transport);
     move |clock, entropy| providers_over(&transport, &clock, &entropy)

@@ -54,12 +54,7 @@ impl Directory {
                 _ => break,
             }
         }
-        Ok(Self {
-            audit: AuditLog::new(store.clone()),
-            store,
-            clock,
-            entries: RwLock::new(entries),
-        })
+        Ok(Self { audit: AuditLog::new(store.clone()), store, clock, entries: RwLock::new(entries) })
     }
 
     /// The tenant of this name. One that is deleted answers like one that never was.
@@ -96,15 +91,10 @@ impl Directory {
             return Err(Error::new(ErrorKind::AlreadyExists, "create tenant", message).with("tenant", id));
         }
         if record.kind == TenantKind::Provider && self.provider().is_some() {
-            return Err(Error::new(
-                ErrorKind::AlreadyExists,
-                "create tenant",
-                "there is a provider tenant already",
-            )
-            .with("tenant", id));
+            return Err(Error::new(ErrorKind::AlreadyExists, "create tenant", "there is a provider tenant already")
+                .with("tenant", id));
         }
-        self.write(&id, Entry::Tenant(record), None, "tenant.create", by)
-            .await?;
+        self.write(&id, Entry::Tenant(record), None, "tenant.create", by).await?;
         self.get(&id)
     }
 
@@ -120,10 +110,7 @@ impl Directory {
             let known = self.known(id).ok_or_else(|| missing(id))?;
             let mut record = known.record.as_deref().cloned().ok_or_else(|| missing(id))?;
             change(&mut record)?;
-            match self
-                .write(id, Entry::Tenant(record), Some(known.version), action, by)
-                .await
-            {
+            match self.write(id, Entry::Tenant(record), Some(known.version), action, by).await {
                 // Somebody else changed it in between, and what they wrote is known by now: take it as the start.
                 Err(error)
                     if error.kind() == ErrorKind::Conflict
@@ -138,10 +125,7 @@ impl Directory {
 
     /// Replaces a tenant by the mark that it was deleted.
     pub(crate) async fn delete(&self, id: &TenantId, by: &Principal) -> Result<()> {
-        let known = self
-            .known(id)
-            .filter(|known| known.record.is_some())
-            .ok_or_else(|| missing(id))?;
+        let known = self.known(id).filter(|known| known.record.is_some()).ok_or_else(|| missing(id))?;
         let entry = Entry::Deleted { id: id.clone() };
         self.write(id, entry, Some(known.version), "tenant.delete", by).await
     }
@@ -177,11 +161,7 @@ impl Directory {
     }
 
     fn known(&self, id: &TenantId) -> Option<Known> {
-        self.entries
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned()
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 }
 

@@ -51,11 +51,7 @@ impl HubRuntime {
 
     /// The tenant if it is awake.
     pub(crate) fn awake(&self, id: &TenantId) -> Option<Arc<TenantShared>> {
-        self.tenants
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned()
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
     /// The tenant's shared part, woken if need be, and kept awake while the guard is held.
@@ -76,15 +72,12 @@ impl HubRuntime {
 
     async fn wake(self: &Arc<Self>, id: &TenantId) -> Result<Arc<TenantShared>> {
         let shared = TenantShared::load(self, id).await?;
-        self.ask(self.root()?, |reply| HubMessage::Wake { shared, reply })
-            .await?
+        self.ask(self.root()?, |reply| HubMessage::Wake { shared, reply }).await?
     }
 
     /// The root actor.
     pub(crate) fn root(&self) -> Result<&ActorRef<HubMessage>> {
-        self.root
-            .get()
-            .ok_or_else(|| Error::new(ErrorKind::Closed, "call hub", "the hub has not started"))
+        self.root.get().ok_or_else(|| Error::new(ErrorKind::Closed, "call hub", "the hub has not started"))
     }
 
     /// Asks an actor and waits for its answer: admission before the mailbox, a deadline on the wait.
@@ -103,9 +96,10 @@ impl HubRuntime {
         match within(self.clock.as_ref(), self.config.call_deadline, receiver).await {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(_)) => Err(gone()),
-            None => Err(
-                Error::new(ErrorKind::Timeout, "call hub", "no answer within the call deadline").retry(Retry::Later),
-            ),
+            None => {
+                Err(Error::new(ErrorKind::Timeout, "call hub", "no answer within the call deadline")
+                    .retry(Retry::Later))
+            }
         }
     }
 }
@@ -117,8 +111,6 @@ fn gone() -> Error {
 
 impl fmt::Debug for HubRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubRuntime")
-            .field("epoch", &self.epoch)
-            .finish_non_exhaustive()
+        f.debug_struct("HubRuntime").field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }

@@ -38,11 +38,7 @@ pub(crate) struct Slot {
 impl Slots {
     /// `total` places.
     pub(crate) fn new(total: usize) -> Self {
-        Self(Arc::new(Mutex::new(Ring {
-            free: total,
-            turns: VecDeque::new(),
-            tenants: HashMap::new(),
-        })))
+        Self(Arc::new(Mutex::new(Ring { free: total, turns: VecDeque::new(), tenants: HashMap::new() })))
     }
 
     /// Stands in line for a place of `tenant`, which may have `limit` of them. Dropping the receiver leaves the line.
@@ -75,10 +71,7 @@ impl Slots {
             let Some((tenant, sender)) = self.lock().next() else {
                 return;
             };
-            let slot = Slot {
-                slots: self.clone(),
-                tenant,
-            };
+            let slot = Slot { slots: self.clone(), tenant };
             // A receiver that is gone gives the place back at once: `Slot::drop` hands out again, so stop here.
             if let Err(unwanted) = sender.send(slot) {
                 drop(unwanted);

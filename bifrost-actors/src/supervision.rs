@@ -51,10 +51,7 @@ pub struct RestartBudget {
 impl RestartBudget {
     /// No failures yet.
     pub fn new(policy: RestartPolicy) -> Self {
-        Self {
-            policy,
-            failures: VecDeque::new(),
-        }
+        Self { policy, failures: VecDeque::new() }
     }
 
     /// A child failed at `now`, on the monotonic clock: decides what follows.
@@ -69,12 +66,7 @@ impl RestartBudget {
             return Verdict::Meltdown;
         }
         let factor = 2_u32.saturating_pow((count - 1).min(30));
-        Verdict::Restart(
-            self.policy
-                .initial_delay
-                .saturating_mul(factor)
-                .min(self.policy.max_delay),
-        )
+        Verdict::Restart(self.policy.initial_delay.saturating_mul(factor).min(self.policy.max_delay))
     }
 }
 

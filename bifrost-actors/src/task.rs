@@ -35,10 +35,8 @@ pub(crate) fn report<M: Message, T: Send + 'static>(
 ) -> Task {
     let actor = actor.clone();
     let task = tokio::spawn(async move {
-        let result = AssertUnwindSafe(future)
-            .catch_unwind()
-            .await
-            .map_err(|panic| panicked("run task", panic.as_ref()));
+        let result =
+            AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panicked("run task", panic.as_ref()));
         // An actor that is gone has no use for it.
         let _ = actor.cast(message(result));
     });

@@ -101,6 +101,8 @@ pub struct ConnectionRecord {
     pub id: ConnectionId,
     /// What it is set to.
     pub settings: ConnectionSettings,
+    /// The id of the application it signs in as, which is no secret: limits of the provider are counted on it.
+    pub application: String,
     /// False while a person has switched it off.
     pub enabled: bool,
     /// When it was made.
@@ -261,14 +263,7 @@ impl Connection {
         tokens: Arc<dyn TokenSource>,
         integration: Arc<dyn Integration>,
     ) -> Self {
-        Self(Arc::new(Inner {
-            tenant,
-            id,
-            execution,
-            settings,
-            tokens,
-            integration,
-        }))
+        Self(Arc::new(Inner { tenant, id, execution, settings, tokens, integration }))
     }
 
     /// The tenant it belongs to.

@@ -39,10 +39,7 @@ impl TokenKey {
         let mut scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
         scopes.sort();
         scopes.dedup();
-        Self {
-            audience: audience.as_ref().into(),
-            scopes: scopes.into(),
-        }
+        Self { audience: audience.as_ref().into(), scopes: scopes.into() }
     }
 
     /// Who accepts the token.
@@ -82,12 +79,7 @@ struct TokenInner {
 impl Token {
     /// A token issued at `issued_at`; `generation` counts the tokens of one key.
     pub fn new(access: Secret, issued_at: Timestamp, expires_at: Timestamp, generation: u64) -> Self {
-        Self(Arc::new(TokenInner {
-            access,
-            issued_at,
-            expires_at,
-            generation,
-        }))
+        Self(Arc::new(TokenInner { access, issued_at, expires_at, generation }))
     }
 
     /// The text to send.
@@ -188,10 +180,7 @@ pub enum Credential {
 impl Credential {
     /// Client credentials with a secret.
     pub fn client_secret(client_id: impl Into<String>, client_secret: impl Into<Secret>) -> Self {
-        Self::ClientSecret {
-            client_id: client_id.into(),
-            client_secret: client_secret.into(),
-        }
+        Self::ClientSecret { client_id: client_id.into(), client_secret: client_secret.into() }
     }
 
     /// A refresh token that was granted to a confidential application, or to a public one when there is no secret.
@@ -200,11 +189,7 @@ impl Credential {
         client_secret: Option<Secret>,
         refresh_token: impl Into<Secret>,
     ) -> Self {
-        Self::RefreshToken {
-            client_id: client_id.into(),
-            client_secret,
-            refresh_token: refresh_token.into(),
-        }
+        Self::RefreshToken { client_id: client_id.into(), client_secret, refresh_token: refresh_token.into() }
     }
 
     /// The application's id, which is no secret.

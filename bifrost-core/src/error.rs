@@ -231,11 +231,7 @@ impl Error {
 
     /// The value noted under `key`.
     pub fn context(&self, key: &str) -> Option<&str> {
-        self.0
-            .context
-            .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value.as_str())
+        self.0.context.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
     }
 
     /// The same error again, without its source: for several callers who share one failure.
@@ -250,12 +246,7 @@ impl Error {
             kind: self.0.kind,
             operation: self.0.operation.clone().into_owned(),
             message: self.0.message.clone(),
-            context: self
-                .0
-                .context
-                .iter()
-                .map(|(key, value)| (key.clone().into_owned(), value.clone()))
-                .collect(),
+            context: self.0.context.iter().map(|(key, value)| (key.clone().into_owned(), value.clone())).collect(),
             retry: self.0.retry,
             next_action: self.0.next_action.clone(),
         }

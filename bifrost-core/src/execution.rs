@@ -73,10 +73,7 @@ impl ExecutionState {
 
     /// True when nothing can follow.
     pub fn is_terminal(self) -> bool {
-        matches!(
-            self,
-            Self::Succeeded | Self::CompletedWithErrors | Self::Failed | Self::TimedOut | Self::Cancelled
-        )
+        matches!(self, Self::Succeeded | Self::CompletedWithErrors | Self::Failed | Self::TimedOut | Self::Cancelled)
     }
 }
 
@@ -167,11 +164,7 @@ impl Outcome {
         match (self.state, self.error) {
             (ExecutionState::Succeeded | ExecutionState::CompletedWithErrors, _) => Ok(self.output),
             (_, Some(error)) => Err(error.to_error()),
-            (state, None) => Err(Error::new(
-                ErrorKind::WorkflowFailed,
-                "run workflow",
-                format!("it ended {state}"),
-            )),
+            (state, None) => Err(Error::new(ErrorKind::WorkflowFailed, "run workflow", format!("it ended {state}"))),
         }
     }
 }
@@ -369,10 +362,7 @@ mod tests {
             while next < reached.len() {
                 let from = reached[next];
                 reached.extend(
-                    S::ALL
-                        .into_iter()
-                        .filter(|to| from.can_become(*to) && !reached.contains(to))
-                        .collect::<Vec<_>>(),
+                    S::ALL.into_iter().filter(|to| from.can_become(*to) && !reached.contains(to)).collect::<Vec<_>>(),
                 );
                 next += 1;
             }

@@ -192,13 +192,7 @@ impl IdempotencyKey {
     /// `InvalidInput` when `text` is empty, too long or holds control characters.
     pub fn new(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
-        check(
-            "read idempotency key",
-            &text,
-            Self::MAX_LEN,
-            |c| !c.is_control(),
-            |c| !c.is_control(),
-        )?;
+        check("read idempotency key", &text, Self::MAX_LEN, |c| !c.is_control(), |c| !c.is_control())?;
         Ok(Self(text))
     }
 
@@ -232,11 +226,7 @@ mod tests {
             assert_eq!(TenantId::new(good).unwrap().as_str(), good);
         }
         for bad in ["", "-a", "_a", "A", "a b", "a\0b", "münchen", "a/b", &"x".repeat(64)] {
-            assert_eq!(
-                TenantId::new(bad).unwrap_err().kind(),
-                ErrorKind::InvalidInput,
-                "{bad:?}"
-            );
+            assert_eq!(TenantId::new(bad).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad:?}");
         }
         assert!(WorkflowName::new("onboard_user").is_ok());
         assert!(WorkflowName::new("onboard-user").is_err());

@@ -11,12 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 /// What stays as it is in a path segment: the unreserved characters of RFC 3986 and `@`, so that user principal names
 /// stay readable.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'@');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 /// What stays as it is in a query value.
 const VALUE: &AsciiSet = &SEGMENT.remove(b',').remove(b':').remove(b'/');
 /// What stays as it is in a query name: OData's start with `$`.
@@ -34,10 +29,7 @@ impl Query {
 
     /// Adds a parameter; the value is encoded when the request is built.
     #[must_use]
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "callers pass numbers and flags as they are"
-    )]
+    #[allow(clippy::needless_pass_by_value, reason = "callers pass numbers and flags as they are")]
     pub fn with(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.0.push((name.into(), value.to_string()));
         self
@@ -82,7 +74,7 @@ impl Query {
 pub(crate) fn segment(what: &'static str, text: &str) -> Result<String> {
     if matches!(text, "" | "." | "..") {
         return Err(
-            Error::invalid("build request", format!("the {what} is empty or a relative path")).with("name", text),
+            Error::invalid("build request", format!("the {what} is empty or a relative path")).with("name", text)
         );
     }
     Ok(utf8_percent_encode(text, SEGMENT).to_string())
@@ -137,11 +129,7 @@ pub(crate) fn unexpected(response: &Response<Bytes>, endpoint: &'static str) -> 
     let size = response.body().len();
     let message = format!("the provider's answer of {size} bytes does not read as its documentation says");
     let read = response.extensions().get::<Method>().is_some_and(Method::is_safe);
-    let kind = if read {
-        ErrorKind::Unavailable
-    } else {
-        ErrorKind::UnknownOutcome
-    };
+    let kind = if read { ErrorKind::Unavailable } else { ErrorKind::UnknownOutcome };
     Error::new(kind, "read answer", message)
         .retry(Retry::Later)
         .with("endpoint", endpoint)
@@ -171,9 +159,6 @@ mod tests {
     fn values_cannot_leave_their_parameter() {
         let query = Query::new().with("$filter", "a eq 'x&y=1#z+%'").with("$top", 5);
         let request = bare(Method::GET, "/users", &query).unwrap();
-        assert_eq!(
-            request.uri(),
-            "/users?$filter=a%20eq%20%27x%26y%3D1%23z%2B%25%27&$top=5"
-        );
+        assert_eq!(request.uri(), "/users?$filter=a%20eq%20%27x%26y%3D1%23z%2B%25%27&$top=5");
     }
 }

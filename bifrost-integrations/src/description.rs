@@ -19,29 +19,19 @@ impl Description {
         let path = request.uri().path();
         let method = request.method().as_str().to_lowercase();
         let what = format!("{method} {path}");
-        assert!(
-            has_form(path, outbound.endpoint),
-            "{what} has not the form {}",
-            outbound.endpoint
-        );
+        assert!(has_form(path, outbound.endpoint), "{what} has not the form {}", outbound.endpoint);
         let operation = &self.0[outbound.endpoint][method.as_str()];
         assert!(operation.is_object(), "{what}: {} is not described", outbound.endpoint);
         for (name, value) in url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
             assert!(names(&operation["query"], &name), "{what}: no query parameter {name}");
             if name == "$select" && operation["properties"].is_array() {
                 for property in value.split(',') {
-                    assert!(
-                        names(&operation["properties"], property),
-                        "{what}: no property {property}"
-                    );
+                    assert!(names(&operation["properties"], property), "{what}: no property {property}");
                 }
             }
         }
         if request.headers().contains_key("consistencylevel") {
-            assert!(
-                names(&operation["headers"], "ConsistencyLevel"),
-                "{what}: no header ConsistencyLevel"
-            );
+            assert!(names(&operation["headers"], "ConsistencyLevel"), "{what}: no header ConsistencyLevel");
         }
         for field in fields(request.body()) {
             assert!(names(&operation["body"], &field), "{what}: no field {field}");
@@ -55,10 +45,7 @@ impl Description {
                 let uses = |sent: &Outbound| {
                     sent.endpoint == path && sent.request.method().as_str().eq_ignore_ascii_case(method)
                 };
-                assert!(
-                    requests.iter().any(uses),
-                    "{method} {path} is described and never built"
-                );
+                assert!(requests.iter().any(uses), "{method} {path} is described and never built");
             }
         }
     }
@@ -81,19 +68,14 @@ fn fields(body: &[u8]) -> Vec<String> {
 }
 
 fn names(list: &Value, name: &str) -> bool {
-    list.as_array()
-        .is_some_and(|list| list.iter().any(|known| known == name))
+    list.as_array().is_some_and(|list| list.iter().any(|known| known == name))
 }
 
 /// Whether the path is the template with each parameter replaced by one segment that is not empty.
 fn has_form(path: &str, template: &str) -> bool {
     let (path, template): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), template.split('/').collect());
     let fits = |(part, form): (&&str, &&str)| {
-        if form.starts_with('{') {
-            !part.is_empty()
-        } else {
-            part == form
-        }
+        if form.starts_with('{') { !part.is_empty() } else { part == form }
     };
     path.len() == template.len() && path.iter().zip(&template).all(fits)
 }

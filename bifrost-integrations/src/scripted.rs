@@ -36,11 +36,7 @@ impl Scripted {
     ) -> (Arc<Self>, Connection) {
         let id = ProviderId::new(provider).unwrap();
         let scripted = Arc::new(Self {
-            descriptor: ProviderDescriptor {
-                id: id.clone(),
-                title: "scripted",
-                limits: Vec::new(),
-            },
+            descriptor: ProviderDescriptor { id: id.clone(), title: "scripted", limits: Vec::new() },
             classifier,
             script: Mutex::new(script.into()),
             sent: Mutex::default(),

@@ -37,16 +37,7 @@ pub(crate) struct InvalidRow {
 }
 
 /// The columns, under these names and in any order.
-const COLUMNS: [&str; 8] = [
-    "customer",
-    "name",
-    "alias",
-    "country",
-    "department",
-    "job_title",
-    "licence",
-    "groups",
-];
+const COLUMNS: [&str; 8] = ["customer", "name", "alias", "country", "department", "job_title", "licence", "groups"];
 
 #[derive(Deserialize)]
 struct Fields {
@@ -73,9 +64,7 @@ pub(crate) fn read(path: &Path, customers: &[Customer]) -> Result<Sheet, Failure
 fn parse(text: &str, customers: &[Customer]) -> Result<Sheet, String> {
     // Spreadsheets put a byte order mark in front.
     let text = text.trim_start_matches('\u{feff}');
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = header(&mut reader)?;
     let mut sheet = Sheet::default();
     let mut rows_by_upn = HashMap::new();
@@ -87,21 +76,17 @@ fn parse(text: &str, customers: &[Customer]) -> Result<Sheet, String> {
             }
             Err(error) => not_a_row(&error)?,
         };
-        let checked = checked.and_then(
-            |(customer, hire)| match rows_by_upn.insert(hire.upn.to_lowercase(), row) {
-                None => Ok((customer, hire)),
-                Some(first) => Err(vec![("alias", format!("{} is in row {first} already", hire.upn))]),
-            },
-        );
+        let checked = checked.and_then(|(customer, hire)| match rows_by_upn.insert(hire.upn.to_lowercase(), row) {
+            None => Ok((customer, hire)),
+            Some(first) => Err(vec![("alias", format!("{} is in row {first} already", hire.upn))]),
+        });
         match checked {
             Ok((customer, hire)) => sheet.people.push(Person { row, customer, hire }),
-            Err(reasons) => sheet
-                .invalid
-                .extend(reasons.into_iter().map(|(column, reason)| InvalidRow {
-                    row,
-                    column: column.to_owned(),
-                    reason,
-                })),
+            Err(reasons) => sheet.invalid.extend(reasons.into_iter().map(|(column, reason)| InvalidRow {
+                row,
+                column: column.to_owned(),
+                reason,
+            })),
         }
     }
     Ok(sheet)
@@ -109,10 +94,8 @@ fn parse(text: &str, customers: &[Customer]) -> Result<Sheet, String> {
 
 fn header(reader: &mut Reader<&[u8]>) -> Result<StringRecord, String> {
     let header = reader.headers().map_err(|error| error.to_string())?.clone();
-    let missing: Vec<&str> = COLUMNS
-        .into_iter()
-        .filter(|column| !header.iter().any(|found| found == *column))
-        .collect();
+    let missing: Vec<&str> =
+        COLUMNS.into_iter().filter(|column| !header.iter().any(|found| found == *column)).collect();
     if missing.is_empty() {
         return Ok(header);
     }
@@ -134,9 +117,7 @@ fn not_a_row(error: &csv::Error) -> Result<(u64, Checked), String> {
 }
 
 fn check(record: &StringRecord, header: &StringRecord, customers: &[Customer]) -> Checked {
-    let fields: Fields = record
-        .deserialize(Some(header))
-        .map_err(|error| vec![("(all)", error.to_string())])?;
+    let fields: Fields = record.deserialize(Some(header)).map_err(|error| vec![("(all)", error.to_string())])?;
     let mut wrong = Vec::new();
     if fields.name.is_empty() {
         wrong.push(("name", "the name is missing".to_owned()));
@@ -218,15 +199,8 @@ mod tests {
             "contoso,Ann\n",
         ));
         let told: Vec<(u64, &str)> = sheet.invalid.iter().map(|row| (row.row, row.column.as_str())).collect();
-        let expected = [
-            (2, "alias"),
-            (3, "name"),
-            (3, "country"),
-            (3, "licence"),
-            (3, "customer"),
-            (5, "alias"),
-            (6, "(all)"),
-        ];
+        let expected =
+            [(2, "alias"), (3, "name"), (3, "country"), (3, "licence"), (3, "customer"), (5, "alias"), (6, "(all)")];
         assert_eq!((told.as_slice(), sheet.people.len()), (expected.as_slice(), 1));
     }
 

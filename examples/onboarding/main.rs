@@ -93,18 +93,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// The input is wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            code: 2,
-            message: message.into(),
-        }
+        Self { code: 2, message: message.into() }
     }
 
     /// It did not work.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self {
-            code: 1,
-            message: message.into(),
-        }
+        Self { code: 1, message: message.into() }
     }
 }
 
@@ -143,10 +137,7 @@ async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .with_data_dir(arguments.data())
         .with_integrations(bifrost::providers)
         .with_workflow(workflow::onboard_user()?)
-        .with_config(HubConfig {
-            max_running: AT_A_TIME,
-            ..HubConfig::default()
-        })
+        .with_config(HubConfig { max_running: AT_A_TIME, ..HubConfig::default() })
         .start()
         .await?;
     let ended = work(&hub, &world, &sheet, since, arguments, out.as_mut()).await;
@@ -166,10 +157,7 @@ async fn work(
 ) -> Result<ExitCode, Failure> {
     let resumed = hub.snapshot().executions_in_flight;
     if resumed > 0 {
-        writeln!(
-            out,
-            "{resumed} people were half-way when the last run ended: they go on"
-        )?;
+        writeln!(out, "{resumed} people were half-way when the last run ended: they go on")?;
     }
     if resumed > 0 && arguments.is_inside() {
         writeln!(
@@ -182,12 +170,8 @@ async fn work(
     let watch = Watch::new(&progress, since, arguments.crash_after);
     let people = people::onboard(hub, &sheet.people, &watch).await?;
     progress.finish();
-    let report = Report {
-        people: &people,
-        invalid: &sheet.invalid,
-        created: watch.created(),
-        snapshot: &hub.snapshot(),
-    };
+    let report =
+        Report { people: &people, invalid: &sheet.invalid, created: watch.created(), snapshot: &hub.snapshot() };
     report.write(out)?;
     if let Some(path) = &arguments.json {
         report.write_json(open(path)?.as_mut())?;
@@ -199,11 +183,7 @@ async fn work(
 fn announce(out: &mut dyn Write, sheet: &Sheet) -> Result<(), Failure> {
     report::write_invalid(out, &sheet.invalid)?;
     let skipped = sheet.invalid.len();
-    writeln!(
-        out,
-        "{} people to onboard, {skipped} rows are skipped",
-        sheet.people.len()
-    )?;
+    writeln!(out, "{} people to onboard, {skipped} rows are skipped", sheet.people.len())?;
     Ok(())
 }
 
@@ -252,11 +232,7 @@ impl Arguments {
 
     /// Who was onboarded for show must not count as onboarded for real.
     fn data(&self) -> PathBuf {
-        let default = if self.live {
-            "data/onboarding-live"
-        } else {
-            "data/onboarding"
-        };
+        let default = if self.live { "data/onboarding-live" } else { "data/onboarding" };
         self.data.clone().unwrap_or_else(|| PathBuf::from(default))
     }
 

@@ -75,13 +75,7 @@ async fn follow<'a>(person: &'a Person, handle: &ExecutionHandle, watch: &Watch<
     let mut effect = Effect::default();
     while let Some(event) = events.next().await {
         watch.see(person, &event, &mut effect);
-        let is_set_aside = matches!(
-            event.body,
-            EventBody::State {
-                state: ExecutionState::NeedsAttention,
-                ..
-            }
-        );
+        let is_set_aside = matches!(event.body, EventBody::State { state: ExecutionState::NeedsAttention, .. });
         // An old event: somebody may have decided since.
         if is_set_aside && handle.record().await?.state == ExecutionState::NeedsAttention {
             break;
@@ -93,10 +87,7 @@ async fn follow<'a>(person: &'a Person, handle: &ExecutionHandle, watch: &Watch<
 }
 
 fn finished(person: &Person, record: ExecutionRecord, since: Timestamp) -> Finished<'_> {
-    let took = record
-        .finished_at
-        .zip(record.started_at)
-        .map(|(end, start)| end.since(start));
+    let took = record.finished_at.zip(record.started_at).map(|(end, start)| end.since(start));
     let mut problems = Vec::new();
     let mut result = None;
     match record.outcome {
@@ -129,12 +120,10 @@ fn unfinished(state: ExecutionState) -> Error {
 /// Somebody the hub took no order for.
 fn refused<'a>(person: &'a Person, error: Error, watch: &Watch<'_>) -> Finished<'a> {
     let error = match error.kind() {
-        ErrorKind::Conflict => Error::new(
-            ErrorKind::Conflict,
-            "onboard user",
-            "the row has changed since it was begun",
-        )
-        .next_action("put the row back as it was, and make the change at the provider"),
+        ErrorKind::Conflict => {
+            Error::new(ErrorKind::Conflict, "onboard user", "the row has changed since it was begun")
+                .next_action("put the row back as it was, and make the change at the provider")
+        }
         _ => error,
     };
     watch.progress.ended(person, "Refused");
@@ -150,13 +139,7 @@ fn refused<'a>(person: &'a Person, error: Error, watch: &Watch<'_>) -> Finished<
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(progress: &'a Progress, since: Timestamp, crash_after: Option<u64>) -> Self {
-        Self {
-            progress,
-            since,
-            crash_after,
-            steps: Cell::default(),
-            created: Cell::default(),
-        }
+        Self { progress, since, crash_after, steps: Cell::default(), created: Cell::default() }
     }
 
     /// What was created so far.
@@ -167,10 +150,7 @@ impl<'a> Watch<'a> {
     fn see(&self, person: &Person, event: &Event, effect: &mut Effect) {
         match &event.body {
             EventBody::StepStarted { name, .. } => {
-                *effect = Effect {
-                    begun: event.at,
-                    found: false,
-                };
+                *effect = Effect { begun: event.at, found: false };
                 self.progress.step(person, name);
             }
             EventBody::Log { message, .. } if message == FOUND => effect.found = true,
@@ -201,8 +181,6 @@ impl<'a> Watch<'a> {
 /// Ends this process the hard way: no destructor runs, no buffer is written.
 fn crash() -> ! {
     // Ours is the only process this can hit; where there is no such program, aborting is the nearest thing.
-    let _ = Command::new("kill")
-        .args(["-KILL", &process::id().to_string()])
-        .status();
+    let _ = Command::new("kill").args(["-KILL", &process::id().to_string()]).status();
     process::abort()
 }

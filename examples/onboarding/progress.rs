@@ -18,10 +18,7 @@ impl Progress {
     /// For these people.
     pub(crate) fn new(people: &[Person]) -> Self {
         if !io::stderr().is_terminal() {
-            return Self::Lines {
-                done: Cell::new(0),
-                total: people.len(),
-            };
+            return Self::Lines { done: Cell::new(0), total: people.len() };
         }
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for person in people {

@@ -53,11 +53,7 @@ async fn ensure_connection(tenant: &Tenant, id: &str, wanted: (ConnectionSetting
 
 /// The customer's client id at HaloPSA: as given, else the one client of the customer's name.
 async fn ensure_client_mapping(hub: &Hub, tenant: &Tenant, customer: &Customer) -> Result<()> {
-    let known = tenant
-        .record()?
-        .mappings
-        .get("halopsa")
-        .map(|known| known.entity.clone());
+    let known = tenant.record()?.mappings.get("halopsa").map(|known| known.entity.clone());
     let given = customer.halopsa_client.map(|id| id.to_string());
     let entity = match (known, given) {
         (Some(known), Some(given)) if known == given => return Ok(()),

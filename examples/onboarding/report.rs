@@ -90,10 +90,7 @@ impl Report<'_> {
     /// The document.
     pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         let providers = self.snapshot.providers.iter().map(|(provider, sent)| {
-            let line = ProviderLine {
-                calls: sent.calls,
-                throttled: sent.throttled,
-            };
+            let line = ProviderLine { calls: sent.calls, throttled: sent.throttled };
             (provider.as_str(), line)
         });
         let document = Document {
@@ -109,19 +106,16 @@ impl Report<'_> {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table
-            .load_style(UTF8_FULL_CONDENSED)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_header([
-                "person",
-                "customer",
-                "user principal name",
-                "licence",
-                "groups",
-                "ticket",
-                "outcome",
-                "duration",
-            ]);
+        table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header([
+            "person",
+            "customer",
+            "user principal name",
+            "licence",
+            "groups",
+            "ticket",
+            "outcome",
+            "duration",
+        ]);
         for finished in self.people {
             table.add_row(cells(finished));
         }
@@ -138,15 +132,8 @@ impl Report<'_> {
         for finished in self.people {
             *outcomes.entry(&finished.outcome).or_default() += 1;
         }
-        let outcomes: Vec<String> = outcomes
-            .iter()
-            .map(|(outcome, count)| format!("{count} {outcome}"))
-            .collect();
-        let Created {
-            users,
-            tickets,
-            time_entries,
-        } = self.created;
+        let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        let Created { users, tickets, time_entries } = self.created;
         let before = match earlier {
             0 => String::new(),
             count => format!(" ({count} of them were onboarded before)"),
@@ -206,8 +193,6 @@ fn cells(finished: &Finished<'_>) -> [String; 8] {
         result.map_or_else(none, |done| done.groups.join(", ")),
         result.map_or_else(none, |done| done.ticket_id.to_string()),
         format!("{}{note}", finished.outcome),
-        finished
-            .took
-            .map_or_else(none, |took| format!("{:.2} s", took.as_secs_f64())),
+        finished.took.map_or_else(none, |took| format!("{:.2} s", took.as_secs_f64())),
     ]
 }

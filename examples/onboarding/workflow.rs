@@ -85,15 +85,7 @@ async fn onboard(ctx: Context, hire: Hire) -> Result<Onboarded> {
     if resolved {
         resolve_ticket(&ctx, &halo, ticket_id).await?;
     }
-    Ok(Onboarded {
-        user_id,
-        adopted,
-        licence,
-        groups,
-        ticket_id,
-        time_entry_id,
-        resolved,
-    })
+    Ok(Onboarded { user_id, adopted, licence, groups, ticket_id, time_entry_id, resolved })
 }
 
 /// The id of the person's user, and whether it was there before.
@@ -127,21 +119,15 @@ fn new_user(hire: &Hire) -> NewUser {
 /// Microsoft forbids to assign a licence to a user who has none.
 async fn set_usage_location(ctx: &Context, graph: &Graph, user_id: &str, hire: &Hire) -> Result<()> {
     let update = UserUpdate::new().usage_location(&hire.country);
-    ctx.step("set usage location", || async {
-        graph.users().update(user_id, &update).await.map_err(not_there_yet)
-    })
-    .await
+    ctx.step("set usage location", || async { graph.users().update(user_id, &update).await.map_err(not_there_yet) })
+        .await
 }
 
 async fn assign_licence(ctx: &Context, graph: &Graph, user_id: &str, hire: &Hire) -> Result<String> {
     ctx.step("assign licence", || async {
         let sku = graph.licenses().require_sku(&hire.licence).await?;
         let licence = LicenseAssignment::new(sku.sku_id);
-        graph
-            .licenses()
-            .assign(user_id, &licence)
-            .await
-            .map_err(not_there_yet)?;
+        graph.licenses().assign(user_id, &licence).await.map_err(not_there_yet)?;
         Ok(sku.sku_part_number)
     })
     .await
@@ -150,11 +136,7 @@ async fn assign_licence(ctx: &Context, graph: &Graph, user_id: &str, hire: &Hire
 async fn join_group(ctx: &Context, graph: &Graph, user_id: &str, name: &str) -> Result<String> {
     ctx.step("add to group", || async {
         let group = graph.groups().require_by_name(name).await?;
-        graph
-            .groups()
-            .add_member(&group.id, user_id)
-            .await
-            .map_err(not_there_yet)?;
+        graph.groups().add_member(&group.id, user_id).await.map_err(not_there_yet)?;
         Ok(name.to_owned())
     })
     .await
@@ -205,10 +187,8 @@ async fn book_time(ctx: &Context, halo: &HaloPsa, ticket_id: i64) -> Result<Stri
 }
 
 async fn resolve_ticket(ctx: &Context, halo: &HaloPsa, ticket_id: i64) -> Result<()> {
-    ctx.step("resolve ticket", || async {
-        halo.tickets().resolve(ticket_id, &Resolution::closed()).await.map(drop)
-    })
-    .await
+    ctx.step("resolve ticket", || async { halo.tickets().resolve(ticket_id, &Resolution::closed()).await.map(drop) })
+        .await
 }
 
 /// What a probe found: both providers show a new object to whoever asks for it itself.

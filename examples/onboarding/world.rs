@@ -62,10 +62,7 @@ impl World {
         let sims = Simulators::builder().with_seed(7).build();
         let server = sims.serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let world = Self::at(&server.local_addr().to_string())?;
-        Ok(Self {
-            _simulators: Some(server),
-            ..world
-        })
+        Ok(Self { _simulators: Some(server), ..world })
     }
 
     /// Simulators that run elsewhere, at `host:port`.
@@ -141,8 +138,7 @@ fn live_customer(id: &str) -> Result<Customer, Failure> {
     let suffix = id.to_uppercase().replace('-', "_");
     let client = env::var(format!("BIFROST_HALOPSA_CLIENT_{suffix}")).ok();
     let client = client.map(|text| {
-        text.parse()
-            .map_err(|_| Failure::usage(format!("BIFROST_HALOPSA_CLIENT_{suffix} is no number: {text}")))
+        text.parse().map_err(|_| Failure::usage(format!("BIFROST_HALOPSA_CLIENT_{suffix} is no number: {text}")))
     });
     Ok(Customer {
         id: id.to_owned(),
@@ -164,8 +160,5 @@ fn parse_url(source: &str, text: &str) -> Result<Url, Failure> {
 }
 
 fn secret_of(client_id: &str, client_secret: &str) -> Credential {
-    Credential::ClientSecret {
-        client_id: client_id.to_owned(),
-        client_secret: client_secret.into(),
-    }
+    Credential::ClientSecret { client_id: client_id.to_owned(), client_secret: client_secret.into() }
 }

@@ -50,19 +50,11 @@ enum Act {
 impl Provider {
     fn new(script: impl IntoIterator<Item = Act>) -> Self {
         Self(Arc::new(Inner {
-            descriptor: ProviderDescriptor {
-                id: ProviderId::new("idp").unwrap(),
-                title: "IdP",
-                limits: Vec::new(),
-            },
+            descriptor: ProviderDescriptor { id: ProviderId::new("idp").unwrap(), title: "IdP", limits: Vec::new() },
             clock: clock(),
             exchanges: Counter::default(),
             script: Mutex::new(script.into_iter().collect()),
-            grant: Mutex::new(Grant {
-                current: "rt-0".into(),
-                spent: HashSet::new(),
-                revoked: false,
-            }),
+            grant: Mutex::new(Grant { current: "rt-0".into(), spent: HashSet::new(), revoked: false }),
         }))
     }
 
@@ -85,10 +77,7 @@ impl Provider {
 }
 
 fn failure(cause: Cause, retry: Retry) -> ExchangeFailure {
-    ExchangeFailure {
-        cause,
-        error: Error::new(ErrorKind::Unavailable, "exchange token", "refused").retry(retry),
-    }
+    ExchangeFailure { cause, error: Error::new(ErrorKind::Unavailable, "exchange token", "refused").retry(retry) }
 }
 
 #[async_trait]
@@ -122,19 +111,11 @@ impl Integration for Provider {
             None => self.0.clock.sleep(Duration::from_millis(200)).await,
         }
         let refresh_token = match &request.refresh_token {
-            Some(token) => Some(
-                self.rotate(token)
-                    .ok_or_else(|| failure(Cause::Revoked, Retry::Never))?
-                    .into(),
-            ),
+            Some(token) => Some(self.rotate(token).ok_or_else(|| failure(Cause::Revoked, Retry::Never))?.into()),
             None => None,
         };
         let access = Secret::new(format!("{}-{number}", request.tenant));
-        Ok(TokenSet {
-            access,
-            expires_in: Some(Duration::from_secs(3_600)),
-            refresh_token,
-        })
+        Ok(TokenSet { access, expires_in: Some(Duration::from_secs(3_600)), refresh_token })
     }
 
     async fn send(&self, _: &Connection, _: Outbound) -> Result<http::Response<Bytes>> {
@@ -151,49 +132,26 @@ fn settings() -> ConnectionSettings {
 }
 
 fn secret() -> Credential {
-    Credential::ClientSecret {
-        client_id: "app".into(),
-        client_secret: "s3cret".into(),
-    }
+    Credential::ClientSecret { client_id: "app".into(), client_secret: "s3cret".into() }
 }
 
 fn grant() -> Credential {
-    Credential::RefreshToken {
-        client_id: "app".into(),
-        client_secret: None,
-        refresh_token: "rt-0".into(),
-    }
+    Credential::RefreshToken { client_id: "app".into(), client_secret: None, refresh_token: "rt-0".into() }
 }
 
 /// A hub whose tenants stay awake.
 async fn start_awake(disk: &Disk, provider: &Provider) -> Hub {
-    let config = HubConfig {
-        idle_after: Duration::from_secs(7 * 86_400),
-        ..HubConfig::default()
-    };
-    disk.hub()
-        .with_config(config)
-        .with_integration(Arc::new(provider.clone()))
-        .start()
-        .await
-        .unwrap()
+    let config = HubConfig { idle_after: Duration::from_secs(7 * 86_400), ..HubConfig::default() };
+    disk.hub().with_config(config).with_integration(Arc::new(provider.clone())).start().await.unwrap()
 }
 
 async fn start(disk: &Disk, provider: &Provider) -> Hub {
-    disk.hub()
-        .with_integration(Arc::new(provider.clone()))
-        .start()
-        .await
-        .unwrap()
+    disk.hub().with_integration(Arc::new(provider.clone())).start().await.unwrap()
 }
 
 async fn connect(hub: &Hub, credential: Credential) -> Tenant {
     let tenant = contoso(hub).await;
-    tenant
-        .connections()
-        .create("idp", settings(), credential)
-        .await
-        .unwrap();
+    tenant.connections().create("idp", settings(), credential).await.unwrap();
     tenant
 }
 
@@ -211,17 +169,8 @@ async fn status(tenant: &Tenant) -> ConnectionStatus {
 async fn ten_thousand_callers_are_one_exchange() {
     const CALLERS: usize = 10_000;
     let provider = Provider::new([]);
-    let config = bifrost::HubConfig {
-        max_waiting_calls: 2 * CALLERS,
-        ..Default::default()
-    };
-    let hub = Disk::new()
-        .hub()
-        .with_config(config)
-        .with_integration(Arc::new(provider.clone()))
-        .start()
-        .await
-        .unwrap();
+    let config = bifrost::HubConfig { max_waiting_calls: 2 * CALLERS, ..Default::default() };
+    let hub = Disk::new().hub().with_config(config).with_integration(Arc::new(provider.clone())).start().await.unwrap();
     let tenant = connect(&hub, grant()).await;
     let connection = tenant.connections().get("idp").await.unwrap();
     let key = TokenKey::new("api", ["all"]);
@@ -261,14 +210,8 @@ async fn a_hung_or_panicking_exchange_holds_nobody_up_for_long() {
         let waited = before.elapsed();
         assert!(waited <= Duration::from_secs(31), "{waited:?}");
         let state = status(&tenant).await;
-        assert_eq!(
-            (state.state, state.cause),
-            (ConnectionState::Degraded, Some(Cause::ProviderDown))
-        );
-        assert!(
-            token(&tenant).await.unwrap_err().retry_after().is_some(),
-            "no second exchange before its time"
-        );
+        assert_eq!((state.state, state.cause), (ConnectionState::Degraded, Some(Cause::ProviderDown)));
+        assert!(token(&tenant).await.unwrap_err().retry_after().is_some(), "no second exchange before its time");
         assert_eq!(provider.exchanges(), 1);
         pause(Duration::from_secs(5)).await;
         token(&tenant).await.unwrap();
@@ -286,16 +229,10 @@ async fn a_rotated_refresh_token_survives_restarts() {
         hub.shutdown(Duration::ZERO).await.unwrap();
         hub = start_awake(&disk, &provider).await;
         let tenant = hub.tenant("contoso").unwrap();
-        assert_eq!(
-            token(&tenant).await.unwrap(),
-            format!("contoso-{}", round - 1),
-            "no exchange for a live token"
-        );
+        assert_eq!(token(&tenant).await.unwrap(), format!("contoso-{}", round - 1), "no exchange for a live token");
         pause(Duration::from_secs(3_600)).await;
         eventually("it is renewed", async || {
-            token(&tenant)
-                .await
-                .is_ok_and(|token| token == format!("contoso-{round}"))
+            token(&tenant).await.is_ok_and(|token| token == format!("contoso-{round}"))
         })
         .await;
     }
@@ -316,19 +253,12 @@ async fn a_rotation_lost_with_the_process_is_reported_as_that() {
     assert_eq!(error.kind(), ErrorKind::ReauthRequired);
     assert_eq!(error.suggested_action(), Some("sign in again to renew the grant"));
     let state = status(&tenant).await;
-    assert_eq!(
-        (state.state, state.cause),
-        (ConnectionState::ReauthRequired, Some(Cause::RotationLost))
-    );
+    assert_eq!((state.state, state.cause), (ConnectionState::ReauthRequired, Some(Cause::RotationLost)));
     assert_eq!(provider.exchanges(), 2, "the stored token is tried once");
     token(&tenant).await.unwrap_err();
     assert_eq!(provider.exchanges(), 2);
     let trail = tenant.audit(None, 100).await.unwrap();
-    assert!(
-        trail
-            .iter()
-            .any(|entry| entry.record.action == "connection.reauth_required")
-    );
+    assert!(trail.iter().any(|entry| entry.record.action == "connection.reauth_required"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,22 +275,14 @@ async fn a_kill_before_the_answer_arrives_loses_nothing_that_was_not_rotated() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_person_must_mend_is_said_and_not_hammered() {
-    for cause in [
-        Cause::ConsentMissing,
-        Cause::MfaRequired,
-        Cause::CredentialExpired,
-        Cause::WrongConfiguration,
-    ] {
+    for cause in [Cause::ConsentMissing, Cause::MfaRequired, Cause::CredentialExpired, Cause::WrongConfiguration] {
         let provider = Provider::new([Act::Fail(cause, Retry::Never)]);
         let hub = start(&Disk::new(), &provider).await;
         let tenant = connect(&hub, secret()).await;
         for _ in 0..5 {
             let error = token(&tenant).await.unwrap_err();
             assert_eq!(error.suggested_action(), Some(cause.next_action()));
-            assert_eq!(
-                (error.context("tenant"), error.context("connection")),
-                (Some("contoso"), Some("idp"))
-            );
+            assert_eq!((error.context("tenant"), error.context("connection")), (Some("contoso"), Some("idp")));
         }
         assert_eq!(provider.exchanges(), 1);
         tenant.connections().update("idp", settings(), secret()).await.unwrap();
@@ -378,10 +300,7 @@ async fn an_outage_passes_by_itself_at_growing_distances() {
     let before = tokio::time::Instant::now();
     eventually("it recovers", async || token(&tenant).await.is_ok()).await;
     assert_eq!(provider.exchanges(), 6);
-    assert!(
-        before.elapsed() >= Duration::from_secs(31),
-        "1 + 2 + 4 + 8 + 16 at the least"
-    );
+    assert!(before.elapsed() >= Duration::from_secs(31), "1 + 2 + 4 + 8 + 16 at the least");
 }
 
 #[tokio::test(start_paused = true)]
@@ -408,24 +327,15 @@ async fn connections_are_checked_changed_switched_and_deleted() {
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     let no_entity = ConnectionSettings::new(ProviderId::new("idp").unwrap());
     let error = connections.create("other", no_entity, secret()).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.context("path")),
-        (ErrorKind::InvalidInput, Some("entity"))
-    );
+    assert_eq!((error.kind(), error.context("path")), (ErrorKind::InvalidInput, Some("entity")));
     let unknown = ConnectionSettings::new(ProviderId::new("nowhere").unwrap());
-    assert_eq!(
-        connections.create("other", unknown, secret()).await.unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
+    assert_eq!(connections.create("other", unknown, secret()).await.unwrap_err().kind(), ErrorKind::InvalidInput);
 
     connections.test("idp").await.unwrap();
     let held = connections.get("idp").await.unwrap();
     connections.disable("idp").await.unwrap();
     let key = TokenKey::new("api", ["all"]);
-    assert_eq!(
-        held.tokens().token(&key).await.unwrap_err().kind(),
-        ErrorKind::Suspended
-    );
+    assert_eq!(held.tokens().token(&key).await.unwrap_err().kind(), ErrorKind::Suspended);
     assert_eq!(status(&tenant).await.state, ConnectionState::Disabled);
     connections.enable("idp").await.unwrap();
     held.tokens().token(&key).await.unwrap();
@@ -459,11 +369,7 @@ async fn a_connection_that_is_held_works_after_its_tenant_has_rested() {
         hub.snapshot().tenants_awake == 0
     })
     .await;
-    assert_eq!(
-        held.tokens().token(&key).await.unwrap().generation(),
-        1,
-        "taken from the store"
-    );
+    assert_eq!(held.tokens().token(&key).await.unwrap().generation(), 1, "taken from the store");
     tenant.connections().disable("idp").await.unwrap();
     assert!(held.tokens().token(&key).await.is_err());
 }

@@ -18,20 +18,12 @@ struct Outside(PathBuf);
 
 impl Outside {
     fn write(&self, line: &str) {
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.0)
-            .unwrap();
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.0).unwrap();
         file.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     fn lines(&self) -> Vec<String> {
-        std::fs::read_to_string(&self.0)
-            .unwrap_or_default()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        std::fs::read_to_string(&self.0).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 }
 
@@ -60,11 +52,7 @@ fn three_writes(outside: &Outside) -> impl Workflow + use<> {
 
 async fn open(folder: &Path) -> Result<Hub> {
     let outside = Outside(folder.join("outside"));
-    Hub::builder()
-        .with_data_dir(folder.join("hub"))
-        .with_workflow(three_writes(&outside))
-        .start()
-        .await
+    Hub::builder().with_data_dir(folder.join("hub")).with_workflow(three_writes(&outside)).start().await
 }
 
 /// Runs executions one after another and tells of each acceptance and each end, until it is killed.
@@ -72,11 +60,7 @@ async fn open(folder: &Path) -> Result<Hub> {
 async fn child_process() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
     let hub = open(Path::new(&folder)).await.unwrap();
-    let tenant = hub
-        .tenants()
-        .get_or_create(NewTenant::customer("contoso"))
-        .await
-        .unwrap();
+    let tenant = hub.tenants().get_or_create(NewTenant::customer("contoso")).await.unwrap();
     let next = tenant.executions(None, 1_000).await.unwrap().len();
     for number in u32::try_from(next).unwrap().. {
         let run = Run::new("three_writes", number).with_idempotency_key(number.to_string());
@@ -126,11 +110,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_written_twice() {
     let tenant = hub.tenant("contoso").unwrap();
     for id in &finished {
         let record = tenant.execution(*id).await.unwrap().record().await.unwrap();
-        assert_eq!(
-            record.state,
-            ExecutionState::Succeeded,
-            "an end that was told is an end"
-        );
+        assert_eq!(record.state, ExecutionState::Succeeded, "an end that was told is an end");
     }
     for (id, number) in &accepted {
         let outcome = tenant.execution(*id).await.unwrap().wait().await.unwrap();
@@ -176,12 +156,7 @@ async fn a_folder_in_use_is_refused_by_name_of_the_process() {
     assert_eq!(error.kind(), ErrorKind::StoreLocked);
     assert_eq!(error.context("pid"), Some(std::process::id().to_string().as_str()));
     hub.shutdown(Duration::from_secs(10)).await.unwrap();
-    open(folder.path())
-        .await
-        .unwrap()
-        .shutdown(Duration::from_secs(10))
-        .await
-        .unwrap();
+    open(folder.path()).await.unwrap().shutdown(Duration::from_secs(10)).await.unwrap();
 }
 
 #[cfg(unix)]
@@ -189,12 +164,7 @@ async fn a_folder_in_use_is_refused_by_name_of_the_process() {
 async fn a_key_file_that_others_may_read_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    open(folder.path())
-        .await
-        .unwrap()
-        .shutdown(Duration::from_secs(10))
-        .await
-        .unwrap();
+    open(folder.path()).await.unwrap().shutdown(Duration::from_secs(10)).await.unwrap();
     let key = folder.path().join("hub/master.key");
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     for mode in [0o640, 0o604] {
@@ -204,12 +174,7 @@ async fn a_key_file_that_others_may_read_is_refused() {
         assert!(error.suggested_action().unwrap().contains("chmod 600"), "{error}");
     }
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    open(folder.path())
-        .await
-        .unwrap()
-        .shutdown(Duration::from_secs(10))
-        .await
-        .unwrap();
+    open(folder.path()).await.unwrap().shutdown(Duration::from_secs(10)).await.unwrap();
 }
 
 #[tokio::test]
@@ -221,28 +186,12 @@ async fn nothing_personal_and_no_secret_is_readable_on_the_disk() {
         ctx.step("echo", || async { Ok(text) }).await
     })
     .unwrap();
-    let hub = Hub::builder()
-        .with_data_dir(folder.path())
-        .with_workflow(echo)
-        .start()
-        .await
-        .unwrap();
+    let hub = Hub::builder().with_data_dir(folder.path()).with_workflow(echo).start().await.unwrap();
     let tenant = hub.tenants().create(NewTenant::customer("contoso")).await.unwrap();
     tenant.secrets().set("token", CANARY).await.unwrap();
     tenant.config().set("note", CANARY).await.unwrap();
     let run = Run::new("echo", CANARY).with_idempotency_key(CANARY);
-    assert_eq!(
-        tenant
-            .start(run)
-            .await
-            .unwrap()
-            .wait()
-            .await
-            .unwrap()
-            .into_output()
-            .unwrap(),
-        CANARY
-    );
+    assert_eq!(tenant.start(run).await.unwrap().wait().await.unwrap().into_output().unwrap(), CANARY);
     hub.shutdown(Duration::from_secs(10)).await.unwrap();
     let mut files = 0;
     let mut folders = vec![folder.path().to_owned()];

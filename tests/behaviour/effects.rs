@@ -67,10 +67,8 @@ fn open_ticket(provider: &Provider, first: Answer, probe: bool) -> impl bifrost:
 }
 
 async fn set_aside(handle: &ExecutionHandle) {
-    eventually("it needs attention", async || {
-        handle.record().await.unwrap().state == ExecutionState::NeedsAttention
-    })
-    .await;
+    eventually("it needs attention", async || handle.record().await.unwrap().state == ExecutionState::NeedsAttention)
+        .await;
 }
 
 async fn start(disk: &Disk, workflow: impl bifrost::Workflow) -> (Tenant, ExecutionHandle) {
@@ -108,12 +106,7 @@ async fn after_a_crash_the_probe_is_asked_before_anything_is_sent() {
             provider.0.lock().unwrap().clear();
         }
         assert_eq!(provider.count(), sent_before);
-        let hub = disk
-            .hub()
-            .with_workflow(open_ticket(&provider, Answer::Arrives, true))
-            .start()
-            .await
-            .unwrap();
+        let hub = disk.hub().with_workflow(open_ticket(&provider, Answer::Arrives, true)).start().await.unwrap();
         let resumed = hub.tenant("contoso").unwrap().execution(handle.id()).await.unwrap();
         assert_eq!(resumed.wait().await.unwrap().into_output().unwrap(), json!(1));
         assert_eq!(provider.count(), 1);
@@ -147,21 +140,13 @@ async fn an_execution_that_waits_for_a_person_waits_across_restarts() {
     let (disk, provider) = (Disk::new(), Provider::default());
     let (_, handle) = start(&disk, open_ticket(&provider, Answer::Lost, false)).await;
     set_aside(&handle).await;
-    let hub = disk
-        .hub()
-        .with_workflow(open_ticket(&provider, Answer::Arrives, false))
-        .start()
-        .await
-        .unwrap();
+    let hub = disk.hub().with_workflow(open_ticket(&provider, Answer::Arrives, false)).start().await.unwrap();
     let tenant = hub.tenant("contoso").unwrap();
     let resumed = tenant.execution(handle.id()).await.unwrap();
     pause(Duration::from_secs(7 * 86_400)).await;
     set_aside(&resumed).await;
     eventually("its actor is there", async || {
-        tenant
-            .resolve(handle.id(), Resolution::Done { result: json!(1) })
-            .await
-            .is_ok()
+        tenant.resolve(handle.id(), Resolution::Done { result: json!(1) }).await.is_ok()
     })
     .await;
     assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);

@@ -23,10 +23,7 @@ async fn a_workflow_runs_and_its_outcome_is_kept() {
     let hub = Disk::new().hub().with_workflow(greet).start().await.unwrap();
     let tenant = contoso(&hub).await;
     let handle = tenant.run("greet", "Zoë").await.unwrap();
-    assert_eq!(
-        handle.wait().await.unwrap().into_output().unwrap(),
-        json!("Hello, Zoë!")
-    );
+    assert_eq!(handle.wait().await.unwrap().into_output().unwrap(), json!("Hello, Zoë!"));
     let record = handle.record().await.unwrap();
     assert_eq!(record.state, ExecutionState::Succeeded);
     let again = tenant.execution(handle.id()).await.unwrap();
@@ -50,15 +47,9 @@ async fn events_are_ordered_gap_free_and_can_be_read_again() {
     let live: Vec<_> = handle.events(1).collect().await;
     let numbers: Vec<u64> = live.iter().map(|event| event.seq).collect();
     assert_eq!(numbers, (1..=live.len() as u64).collect::<Vec<_>>());
-    assert!(
-        live.iter()
-            .any(|event| matches!(&event.body, EventBody::Progress { done: 1, total: 2, .. }))
-    );
+    assert!(live.iter().any(|event| matches!(&event.body, EventBody::Progress { done: 1, total: 2, .. })));
     handle.wait().await.unwrap();
-    eventually("the execution has left memory", async || {
-        hub.snapshot().executions_in_flight == 0
-    })
-    .await;
+    eventually("the execution has left memory", async || hub.snapshot().executions_in_flight == 0).await;
     let stored: Vec<_> = tenant.execution(handle.id()).await.unwrap().events(1).collect().await;
     assert_eq!(stored, live);
     let tail: Vec<_> = tenant.execution(handle.id()).await.unwrap().events(4).collect().await;
@@ -73,10 +64,7 @@ async fn a_retry_repeats_no_step_that_is_recorded() {
         let (once, tries) = (o.clone(), t.clone());
         async move {
             ctx.step("once", || async { Ok(once.count()) }).await?;
-            ctx.step("flaky", || async {
-                if tries.count() < 3 { Err(flaky("down")) } else { Ok(7) }
-            })
-            .await
+            ctx.step("flaky", || async { if tries.count() < 3 { Err(flaky("down")) } else { Ok(7) } }).await
         }
     })
     .unwrap()
@@ -94,21 +82,12 @@ async fn permanent_errors_and_exhausted_retries_fail_with_the_error() {
     })
     .unwrap();
     let down = workflow("down", |_: Context, (): ()| async move { Err::<(), _>(flaky("down")) }).unwrap();
-    let hub = Disk::new()
-        .hub()
-        .with_workflow(refuse)
-        .with_workflow(down)
-        .start()
-        .await
-        .unwrap();
+    let hub = Disk::new().hub().with_workflow(refuse).with_workflow(down).start().await.unwrap();
     let tenant = contoso(&hub).await;
     let refused = tenant.run("refuse", ()).await.unwrap().wait().await.unwrap();
     assert_eq!(refused.state, ExecutionState::Failed);
     let error = refused.into_output().unwrap_err();
-    assert_eq!(
-        (error.kind(), error.suggested_action()),
-        (ErrorKind::Rejected, Some("ask"))
-    );
+    assert_eq!((error.kind(), error.suggested_action()), (ErrorKind::Rejected, Some("ask")));
     let handle = tenant.run("down", ()).await.unwrap();
     assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Failed);
     assert_eq!(handle.record().await.unwrap().attempt, 3);
@@ -123,19 +102,12 @@ async fn deadlines_hold_for_code_that_does_not_cooperate() {
     .unwrap()
     .with_run_deadline(Duration::from_secs(60));
     let slow_step = workflow("slow_step", |ctx: Context, (): ()| async move {
-        ctx.step("hang", || async { std::future::pending::<Result<()>>().await })
-            .await
+        ctx.step("hang", || async { std::future::pending::<Result<()>>().await }).await
     })
     .unwrap()
     .with_step_deadline(Duration::from_secs(5))
     .with_retry(RetryPolicy::never());
-    let hub = Disk::new()
-        .hub()
-        .with_workflow(hang)
-        .with_workflow(slow_step)
-        .start()
-        .await
-        .unwrap();
+    let hub = Disk::new().hub().with_workflow(hang).with_workflow(slow_step).start().await.unwrap();
     let tenant = contoso(&hub).await;
     let hung = tenant.run("hang", ()).await.unwrap().wait().await.unwrap();
     assert_eq!(hung.state, ExecutionState::TimedOut);
@@ -152,17 +124,8 @@ async fn work_that_waits_too_long_for_a_slot_times_out() {
     })
     .unwrap()
     .with_queue_deadline(Duration::from_secs(10));
-    let config = bifrost::HubConfig {
-        max_running: 1,
-        ..Default::default()
-    };
-    let hub = Disk::new()
-        .hub()
-        .with_config(config)
-        .with_workflow(hang)
-        .start()
-        .await
-        .unwrap();
+    let config = bifrost::HubConfig { max_running: 1, ..Default::default() };
+    let hub = Disk::new().hub().with_config(config).with_workflow(hang).start().await.unwrap();
     let tenant = contoso(&hub).await;
     let first = tenant.run("hang", ()).await.unwrap();
     let second = tenant.run("hang", ()).await.unwrap();
@@ -182,13 +145,7 @@ async fn cancelling_waits_for_the_workflow_and_then_does_not() {
         Ok(())
     })
     .unwrap();
-    let hub = Disk::new()
-        .hub()
-        .with_workflow(polite)
-        .with_workflow(deaf)
-        .start()
-        .await
-        .unwrap();
+    let hub = Disk::new().hub().with_workflow(polite).with_workflow(deaf).start().await.unwrap();
     let tenant = contoso(&hub).await;
     for name in ["polite", "deaf"] {
         let handle = tenant.run(name, ()).await.unwrap();
@@ -210,14 +167,8 @@ async fn a_panic_fails_its_execution_and_nothing_else() {
     let tenant = contoso(&hub).await;
     let failed = tenant.run("boom", false).await.unwrap().wait().await.unwrap();
     let error = failed.into_output().unwrap_err();
-    assert!(
-        error.kind() == ErrorKind::Internal && error.message().contains("kaboom"),
-        "{error}"
-    );
-    assert_eq!(
-        tenant.run("boom", true).await.unwrap().wait().await.unwrap().state,
-        ExecutionState::Succeeded
-    );
+    assert!(error.kind() == ErrorKind::Internal && error.message().contains("kaboom"), "{error}");
+    assert_eq!(tenant.run("boom", true).await.unwrap().wait().await.unwrap().state, ExecutionState::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,10 +188,7 @@ async fn one_idempotency_key_is_one_execution() {
     assert_eq!(ids.len(), 1);
     tenant.start(run()).await.unwrap().wait().await.unwrap();
     assert_eq!(runs.value(), 1);
-    let other = tenant
-        .start(Run::new("work", 2).with_idempotency_key("row 1"))
-        .await
-        .unwrap_err();
+    let other = tenant.start(Run::new("work", 2).with_idempotency_key("row 1")).await.unwrap_err();
     assert_eq!(other.kind(), ErrorKind::Conflict);
 }
 
@@ -298,20 +246,15 @@ async fn a_changed_workflow_is_set_aside_with_both_shapes() {
     let hub = disk.hub().with_workflow(new).start().await.unwrap();
     let tenant = hub.tenant("contoso").unwrap();
     let resumed = tenant.execution(handle.id()).await.unwrap();
-    eventually("it is set aside", async || {
-        resumed.record().await.unwrap().state == ExecutionState::NeedsAttention
-    })
-    .await;
+    eventually("it is set aside", async || resumed.record().await.unwrap().state == ExecutionState::NeedsAttention)
+        .await;
     let attention = serde_json::to_value(resumed.record().await.unwrap().attention).unwrap();
     assert_eq!(
         attention,
         json!({"reason": "shape_changed", "recorded": ["create user#0"], "requested": ["make user#0"]})
     );
     assert_eq!(effects.value(), 0, "nothing was done on a guess");
-    tenant
-        .resolve(handle.id(), bifrost::execution::Resolution::Abort)
-        .await
-        .unwrap();
+    tenant.resolve(handle.id(), bifrost::execution::Resolution::Abort).await.unwrap();
     assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Failed);
 }
 
@@ -362,11 +305,8 @@ async fn a_failure_the_workflow_lived_with_stays_part_of_its_history() {
         workflow("work", move |ctx: Context, (): ()| {
             let tries = tries.clone();
             async move {
-                let first = ctx
-                    .step("maybe", || async {
-                        if tries.count() == 1 { Err(flaky("down")) } else { Ok(1) }
-                    })
-                    .await;
+                let first =
+                    ctx.step("maybe", || async { if tries.count() == 1 { Err(flaky("down")) } else { Ok(1) } }).await;
                 let path = if first.is_ok() { "good" } else { "fallback" };
                 ctx.step(path, || async { Ok(()) }).await?;
                 if hang {

@@ -18,22 +18,10 @@ fn nap(seconds: u64) -> impl bifrost::Workflow {
 #[tokio::test(start_paused = true)]
 async fn shutdown_lets_running_work_end_and_puts_the_rest_back() {
     let disk = Disk::new();
-    let config = HubConfig {
-        max_running: 2,
-        ..HubConfig::default()
-    };
-    let hub = disk
-        .hub()
-        .with_config(config)
-        .with_workflow(nap(60))
-        .start()
-        .await
-        .unwrap();
+    let config = HubConfig { max_running: 2, ..HubConfig::default() };
+    let hub = disk.hub().with_config(config).with_workflow(nap(60)).start().await.unwrap();
     let tenant = contoso(&hub).await;
-    let ending = [
-        tenant.run("nap", ()).await.unwrap(),
-        tenant.run("nap", ()).await.unwrap(),
-    ];
+    let ending = [tenant.run("nap", ()).await.unwrap(), tenant.run("nap", ()).await.unwrap()];
     let waiting = tenant.run("nap", ()).await.unwrap();
     pause(Duration::from_secs(1)).await;
     let done = hub.shutdown(Duration::from_secs(120)).await.unwrap();
@@ -46,11 +34,7 @@ async fn shutdown_lets_running_work_end_and_puts_the_rest_back() {
     let hub = disk.hub().with_workflow(nap(60)).start().await.unwrap();
     let resumed = hub.tenant("contoso").unwrap().execution(waiting.id()).await.unwrap();
     assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
-    assert_eq!(
-        resumed.record().await.unwrap().recoveries,
-        0,
-        "an orderly end is nobody's fault"
-    );
+    assert_eq!(resumed.record().await.unwrap().recoveries, 0, "an orderly end is nobody's fault");
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,45 +54,20 @@ async fn shutdown_puts_back_what_does_not_end_in_time() {
 async fn an_execution_that_keeps_killing_the_process_is_set_aside() {
     let disk = Disk::new();
     let hang = || nap(86_400 * 365);
-    let config = || HubConfig {
-        max_recoveries: 3,
-        ..HubConfig::default()
-    };
-    let hub = disk
-        .hub()
-        .with_config(config())
-        .with_workflow(hang())
-        .start()
-        .await
-        .unwrap();
+    let config = || HubConfig { max_recoveries: 3, ..HubConfig::default() };
+    let hub = disk.hub().with_config(config()).with_workflow(hang()).start().await.unwrap();
     let handle = contoso(&hub).await.run("nap", ()).await.unwrap();
     for _ in 0..4 {
         pause(Duration::from_secs(1)).await;
-        disk.hub()
-            .with_config(config())
-            .with_workflow(hang())
-            .start()
-            .await
-            .unwrap();
+        disk.hub().with_config(config()).with_workflow(hang()).start().await.unwrap();
     }
-    let hub = disk
-        .hub()
-        .with_config(config())
-        .with_workflow(nap(1))
-        .start()
-        .await
-        .unwrap();
+    let hub = disk.hub().with_config(config()).with_workflow(nap(1)).start().await.unwrap();
     let tenant = hub.tenant("contoso").unwrap();
     let resumed = tenant.execution(handle.id()).await.unwrap();
-    eventually("it is set aside", async || {
-        resumed.record().await.unwrap().state == ExecutionState::NeedsAttention
-    })
-    .await;
+    eventually("it is set aside", async || resumed.record().await.unwrap().state == ExecutionState::NeedsAttention)
+        .await;
     let attention = resumed.record().await.unwrap().attention;
-    assert!(
-        matches!(attention, Some(Attention::Poisoned { recoveries: 4.. })),
-        "{attention:?}"
-    );
+    assert!(matches!(attention, Some(Attention::Poisoned { recoveries: 4.. })), "{attention:?}");
     tenant.resolve(handle.id(), Resolution::Resume).await.unwrap();
     assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
 }
@@ -131,10 +90,7 @@ async fn a_workflow_that_is_no_longer_registered_is_set_aside_until_it_is() {
     let hub = disk.hub().with_workflow(nap(1)).start().await.unwrap();
     let tenant = hub.tenant("contoso").unwrap();
     let resumed = tenant.execution(handle.id()).await.unwrap();
-    eventually("it can be resolved", async || {
-        tenant.resolve(handle.id(), Resolution::Resume).await.is_ok()
-    })
-    .await;
+    eventually("it can be resolved", async || tenant.resolve(handle.id(), Resolution::Resume).await.is_ok()).await;
     assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
 }
 
@@ -182,15 +138,7 @@ async fn two_hubs_live_in_one_process_with_the_same_names() {
     }
     assert_eq!((counters[0].value(), counters[1].value()), (1, 2));
     hubs[0].shutdown(Duration::from_secs(1)).await.unwrap();
-    hubs[1]
-        .tenant("contoso")
-        .unwrap()
-        .run("work", ())
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
+    hubs[1].tenant("contoso").unwrap().run("work", ()).await.unwrap().wait().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,10 +147,7 @@ async fn tenants_are_changed_disabled_and_deleted_for_good() {
     let tenant = contoso(&hub).await;
     tenant.secrets().set("token", "canary").await.unwrap();
     tenant.run("nap", ()).await.unwrap().wait().await.unwrap();
-    assert_eq!(
-        hub.tenants().delete("contoso").await.unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(hub.tenants().delete("contoso").await.unwrap_err().kind(), ErrorKind::Conflict);
     hub.tenants().disable("contoso").await.unwrap();
     assert_eq!(tenant.run("nap", ()).await.unwrap_err().kind(), ErrorKind::Suspended);
     hub.tenants().enable("contoso").await.unwrap();

@@ -3,13 +3,7 @@
 //! Most run on the memory store in virtual time: `start_paused` runtimes with a clock that follows tokio's, so hours
 //! of deadlines pass in an instant and every run takes the same course.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::disallowed_methods
-)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod admission;
 mod connections;

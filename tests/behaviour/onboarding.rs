@@ -41,10 +41,7 @@ impl World {
 
     fn builder(&self) -> HubBuilder {
         // The simulated weeks between two tries are no idleness.
-        let config = HubConfig {
-            idle_after: Duration::from_secs(30 * 86_400),
-            ..HubConfig::default()
-        };
+        let config = HubConfig { idle_after: Duration::from_secs(30 * 86_400), ..HubConfig::default() };
         self.disk
             .hub()
             .with_config(config)
@@ -75,11 +72,7 @@ impl World {
     /// Users, tickets and time entries made beyond the `before` ones.
     fn counts(&self) -> [usize; 3] {
         let (graph, halo) = (self.sims.graph(), self.sims.halopsa());
-        [
-            graph.user_count("contoso"),
-            halo.tickets().len(),
-            halo.time_entry_count(),
-        ]
+        [graph.user_count("contoso"), halo.tickets().len(), halo.time_entry_count()]
     }
 }
 
@@ -109,20 +102,10 @@ async fn a_new_hire_has_everything_on_the_first_day() {
     let tenant = world.contoso(&hub).await;
     let before = world.counts();
     let outcomes = onboard(&tenant, 3).await;
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| outcome.state == ExecutionState::Succeeded),
-        "{outcomes:#?}"
-    );
+    assert!(outcomes.iter().all(|outcome| outcome.state == ExecutionState::Succeeded), "{outcomes:#?}");
     assert_eq!(made(before, world.counts()), [3, 3, 3]);
     let snapshot = hub.snapshot();
-    assert!(
-        snapshot
-            .providers
-            .values()
-            .all(|provider| provider.calls > 0 && provider.throttled == 0)
-    );
+    assert!(snapshot.providers.values().all(|provider| provider.calls > 0 && provider.throttled == 0));
     assert!(tenant.verify_audit().await.unwrap().is_intact());
 }
 
@@ -134,10 +117,7 @@ async fn a_missing_licence_is_reported_and_the_others_go_on() {
     let used = world.sims.graph().licenses("contoso")[0].consumed;
     world.sims.graph().set_license_count("contoso", "SPE_E3", used + 2);
     let outcomes = onboard(&tenant, 3).await;
-    let short: Vec<_> = outcomes
-        .iter()
-        .filter(|o| o.state == ExecutionState::CompletedWithErrors)
-        .collect();
+    let short: Vec<_> = outcomes.iter().filter(|o| o.state == ExecutionState::CompletedWithErrors).collect();
     assert_eq!(short.len(), 1, "{outcomes:#?}");
     assert!(short[0].problems[0].next_action.as_deref().unwrap().contains("SPE_E3"));
 }
@@ -165,21 +145,13 @@ async fn every_fault_is_lived_with_and_nothing_is_made_twice() {
             let tenant = world.contoso(&hub).await;
             let before = world.counts();
             let name = fault.name();
-            world
-                .sims
-                .script(FaultRule::new(fault.clone()).on(provider).after(2).times(3));
+            world.sims.script(FaultRule::new(fault.clone()).on(provider).after(2).times(3));
             let outcomes = onboard(&tenant, 4).await;
             let ended: Vec<_> = outcomes.iter().map(|outcome| outcome.state).collect();
             let made = made(before, world.counts());
-            assert!(
-                made.iter().all(|count| *count <= 4),
-                "{name} at {provider:?} made {made:?}"
-            );
+            assert!(made.iter().all(|count| *count <= 4), "{name} at {provider:?} made {made:?}");
             let all_well = ended.iter().all(|state| *state == ExecutionState::Succeeded);
-            assert!(
-                all_well && made == [4, 4, 4],
-                "{name} at {provider:?} made {made:?}: {outcomes:#?}"
-            );
+            assert!(all_well && made == [4, 4, 4], "{name} at {provider:?} made {made:?}: {outcomes:#?}");
         }
     }
 }
@@ -193,12 +165,7 @@ async fn the_budget_keeps_halopsa_below_its_limit() {
     // 90 people take about 360 calls; the instance allows 300 in five minutes.
     world.sims.graph().set_license_count("contoso", "SPE_E3", 1_000);
     let outcomes = onboard(&tenant, 90).await;
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| outcome.state == ExecutionState::Succeeded),
-        "{outcomes:#?}"
-    );
+    assert!(outcomes.iter().all(|outcome| outcome.state == ExecutionState::Succeeded), "{outcomes:#?}");
     assert_eq!(made(before, world.counts()), [90, 90, 90]);
     let halo = &hub.snapshot().providers[&bifrost::ProviderId::new("halopsa").unwrap()];
     assert!(halo.calls > 300 && halo.throttled * 100 <= halo.calls, "{halo:?}");
@@ -229,10 +196,7 @@ async fn tokens_expire_and_are_revoked_under_load() {
         assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Succeeded);
     }
     let exchanges = world.sims.identity().exchanges().len();
-    assert!(
-        (4..=6).contains(&exchanges),
-        "20 minutes of tokens of ten minutes, one revoked: {exchanges}"
-    );
+    assert!((4..=6).contains(&exchanges), "20 minutes of tokens of ten minutes, one revoked: {exchanges}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,10 +223,8 @@ async fn killed_at_every_point_everything_is_made_once() {
     for life in 1..=25_u64 {
         let world = World::new();
         let alive = Arc::new(AtomicBool::new(true));
-        let mortal: Arc<dyn Transport> = Arc::new(Mortal {
-            alive: Arc::clone(&alive),
-            inner: SimulatorTransport::new(world.sims.clone()),
-        });
+        let mortal: Arc<dyn Transport> =
+            Arc::new(Mortal { alive: Arc::clone(&alive), inner: SimulatorTransport::new(world.sims.clone()) });
         let providers = move |clock, entropy| bifrost::providers_over(&mortal, &clock, &entropy);
         let hub = world.builder().with_integrations(providers).start().await.unwrap();
         let tenant = world.contoso(&hub).await;

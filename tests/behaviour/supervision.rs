@@ -16,19 +16,19 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use crate::world::{Counter, clock, contoso, eventually, pause};
 
+/// With what, and whose commits if not everybody's.
+type Refusal = (ErrorKind, Option<Prefix>);
+
 /// A store that refuses commits while told to: everybody's, or one tenant's.
 #[derive(Debug, Clone)]
 struct Refusing {
     inner: MemoryStore,
-    refuse: Arc<Mutex<Option<(ErrorKind, Option<Prefix>)>>>,
+    refuse: Arc<Mutex<Option<Refusal>>>,
 }
 
 impl Refusing {
     fn new() -> Self {
-        Self {
-            inner: MemoryStore::new(),
-            refuse: Arc::default(),
-        }
+        Self { inner: MemoryStore::new(), refuse: Arc::default() }
     }
 
     fn refuse(&self, kind: ErrorKind, tenant: Option<&str>) {
@@ -49,10 +49,7 @@ impl Refusing {
                 Op::Append(log, _) => log.as_bytes().starts_with(prefix.as_bytes()),
             })
         };
-        scope
-            .as_ref()
-            .is_none_or(concerns)
-            .then(|| Error::new(*kind, "commit batch", "refused by the test"))
+        scope.as_ref().is_none_or(concerns).then(|| Error::new(*kind, "commit batch", "refused by the test"))
     }
 }
 
@@ -109,10 +106,7 @@ async fn hub(store: &Refusing, steps: &Counter) -> Hub {
     })
     .unwrap();
     Hub::builder()
-        .with_store(
-            Arc::new(store.clone()),
-            Arc::new(EphemeralKey::generate(Arc::new(SeededEntropy::new(1)))),
-        )
+        .with_store(Arc::new(store.clone()), Arc::new(EphemeralKey::generate(Arc::new(SeededEntropy::new(1)))))
         .with_clock(clock())
         .with_workflow(work)
         .start()
@@ -135,10 +129,7 @@ async fn work_waits_out_a_full_disk_and_repeats_only_what_was_not_stored() {
     // The step that ran into the full disk is the only one that may have run again, once per try.
     let record = handle.record().await.unwrap();
     assert_eq!(record.recoveries, 1, "only what could be stored counts");
-    assert!(matches!(
-        hub.tenants().get("contoso").unwrap().status,
-        TenantStatus::Active
-    ));
+    assert!(matches!(hub.tenants().get("contoso").unwrap().status, TenantStatus::Active));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,17 +142,9 @@ async fn a_store_that_refuses_a_single_step_fails_no_execution() {
         store.refuse(kind, None);
         pause(Duration::from_millis(7)).await;
         store.recover();
-        assert_eq!(
-            handle.wait().await.unwrap().state,
-            ExecutionState::Succeeded,
-            "{kind:?}"
-        );
+        assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Succeeded, "{kind:?}");
         let events: Vec<u64> = handle.events(1).map(|event| event.seq).collect().await;
-        assert_eq!(
-            events,
-            (1..=events.len() as u64).collect::<Vec<_>>(),
-            "no gap where the store refused"
-        );
+        assert_eq!(events, (1..=events.len() as u64).collect::<Vec<_>>(), "no gap where the store refused");
         assert!(steps.value() <= 12, "{} steps", steps.value());
     }
 }
@@ -191,18 +174,12 @@ async fn a_tenant_that_melts_down_is_suspended_and_its_neighbour_goes_on() {
     pause(Duration::from_millis(500)).await;
     store.refuse(ErrorKind::Internal, Some("contoso"));
     eventually("it is suspended", async || {
-        matches!(
-            hub.tenants().get("contoso").unwrap().status,
-            TenantStatus::Suspended { .. }
-        )
+        matches!(hub.tenants().get("contoso").unwrap().status, TenantStatus::Suspended { .. })
     })
     .await;
     assert_eq!(quiet.wait().await.unwrap().state, ExecutionState::Succeeded);
     for handle in &broken {
-        assert_eq!(
-            handle.as_ref().unwrap().wait().await.unwrap_err().kind(),
-            ErrorKind::Closed
-        );
+        assert_eq!(handle.as_ref().unwrap().wait().await.unwrap_err().kind(), ErrorKind::Closed);
     }
     let error = a.run("work", ()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Suspended);

@@ -9,37 +9,21 @@ use crate::world::{Disk, contoso};
 
 #[tokio::test(start_paused = true)]
 async fn configuration_is_the_tenants_own_first_then_the_providers() {
-    let read = workflow("read", |ctx: Context, key: String| async move {
-        ctx.config::<String>(&key).await
-    })
-    .unwrap();
+    let read = workflow("read", |ctx: Context, key: String| async move { ctx.config::<String>(&key).await }).unwrap();
     let hub = Disk::new().hub().with_workflow(read).start().await.unwrap();
     let msp = hub.tenants().create(NewTenant::provider("msp")).await.unwrap();
-    let (a, b) = (
-        contoso(&hub).await,
-        hub.tenants().create(NewTenant::customer("fabrikam")).await.unwrap(),
-    );
+    let (a, b) = (contoso(&hub).await, hub.tenants().create(NewTenant::customer("fabrikam")).await.unwrap());
     msp.config().set("greeting", "hello").await.unwrap();
     a.config().set("greeting", "moin").await.unwrap();
     a.config().set("private", "contoso's").await.unwrap();
 
     let said = async |tenant: &bifrost::Tenant, key: &str| {
-        tenant
-            .run("read", key)
-            .await
-            .unwrap()
-            .wait()
-            .await
-            .unwrap()
-            .into_output()
+        tenant.run("read", key).await.unwrap().wait().await.unwrap().into_output()
     };
     assert_eq!(said(&a, "greeting").await.unwrap(), json!("moin"));
     assert_eq!(said(&b, "greeting").await.unwrap(), json!("hello"));
     let error = said(&b, "private").await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.context("key")),
-        (ErrorKind::NotFound, Some("private"))
-    );
+    assert_eq!((error.kind(), error.context("key")), (ErrorKind::NotFound, Some("private")));
     assert_eq!(msp.config().get("private").await.unwrap(), None);
     a.config().delete("greeting").await.unwrap();
     assert_eq!(said(&a, "greeting").await.unwrap(), json!("hello"));
@@ -57,34 +41,21 @@ async fn secrets_come_as_handles_and_every_read_is_on_the_trail() {
     let hub = Disk::new().hub().with_workflow(read).start().await.unwrap();
     let tenant = contoso(&hub).await.acting_as(Principal::User("ada".into()));
     tenant.secrets().set("api-key", "s3cret").await.unwrap();
-    let output = tenant
-        .run("read", ())
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap()
-        .into_output()
-        .unwrap();
+    let output = tenant.run("read", ()).await.unwrap().wait().await.unwrap().into_output().unwrap();
     assert_eq!(output, json!("SecretHandle(api-key) of 6"));
     assert_eq!(tenant.secrets().names().await.unwrap(), ["api-key"]);
 
     let trail = tenant.audit(None, 100).await.unwrap();
     let read = trail.iter().find(|entry| entry.record.action == "secret.read").unwrap();
     assert_eq!(read.record.on_behalf_of, Some(Principal::User("ada".into())));
-    assert_eq!(
-        (read.record.target.as_str(), read.record.outcome),
-        ("api-key", AuditOutcome::Allowed)
-    );
+    assert_eq!((read.record.target.as_str(), read.record.outcome), ("api-key", AuditOutcome::Allowed));
     assert!(!format!("{trail:?}").contains("s3cret"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_trail_tells_the_whole_story_and_verifies() {
-    let work = workflow("work", |ctx: Context, (): ()| async move {
-        ctx.step("one", || async { Ok(1) }).await
-    })
-    .unwrap();
+    let work =
+        workflow("work", |ctx: Context, (): ()| async move { ctx.step("one", || async { Ok(1) }).await }).unwrap();
     let hub = Disk::new().hub().with_workflow(work).start().await.unwrap();
     let tenant = contoso(&hub).await;
     for _ in 0..20 {
@@ -92,13 +63,7 @@ async fn the_trail_tells_the_whole_story_and_verifies() {
     }
     let verdict = tenant.verify_audit().await.unwrap();
     assert!(verdict.is_intact() && verdict.checked == 40, "{verdict:?}");
-    let actions: Vec<_> = tenant
-        .audit(None, 2)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|entry| entry.record.action)
-        .collect();
+    let actions: Vec<_> = tenant.audit(None, 2).await.unwrap().into_iter().map(|entry| entry.record.action).collect();
     assert_eq!(actions, ["execution.accept", "execution.finish"]);
 }
 
@@ -106,49 +71,24 @@ async fn the_trail_tells_the_whole_story_and_verifies() {
 async fn one_tenants_executions_do_not_exist_for_another() {
     let work = workflow("work", |_: Context, (): ()| async move { Ok(1) }).unwrap();
     let hub = Disk::new().hub().with_workflow(work).start().await.unwrap();
-    let (a, b) = (
-        contoso(&hub).await,
-        hub.tenants().create(NewTenant::customer("fabrikam")).await.unwrap(),
-    );
+    let (a, b) = (contoso(&hub).await, hub.tenants().create(NewTenant::customer("fabrikam")).await.unwrap());
     let handle = a.run("work", ()).await.unwrap();
     handle.wait().await.unwrap();
     let theirs = b.execution(handle.id()).await.unwrap_err();
     assert_eq!(theirs.kind(), ErrorKind::NotFound);
     assert!(b.executions(None, 10).await.unwrap().is_empty());
-    assert_eq!(
-        b.cancel(handle.id(), "not mine").await.unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(b.cancel(handle.id(), "not mine").await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tenant_knows_its_id_at_each_provider() {
-    let read = workflow("read", |ctx: Context, (): ()| async move {
-        Ok(ctx.mapping("halopsa").await?.entity)
-    })
-    .unwrap();
+    let read =
+        workflow("read", |ctx: Context, (): ()| async move { Ok(ctx.mapping("halopsa").await?.entity) }).unwrap();
     let hub = Disk::new().hub().with_workflow(read).start().await.unwrap();
-    let tenant = hub
-        .tenants()
-        .create(NewTenant::customer("contoso").with_mapping("halopsa", "12"))
-        .await
-        .unwrap();
-    let read = async || {
-        tenant
-            .run("read", ())
-            .await
-            .unwrap()
-            .wait()
-            .await
-            .unwrap()
-            .into_output()
-            .unwrap()
-    };
+    let tenant = hub.tenants().create(NewTenant::customer("contoso").with_mapping("halopsa", "12")).await.unwrap();
+    let read = async || tenant.run("read", ()).await.unwrap().wait().await.unwrap().into_output().unwrap();
     assert_eq!(read().await, json!("12"));
-    let moved = EntityMapping {
-        entity: "13".into(),
-        title: Some("Contoso Ltd".into()),
-    };
+    let moved = EntityMapping { entity: "13".into(), title: Some("Contoso Ltd".into()) };
     hub.tenants().set_mapping("contoso", "halopsa", moved).await.unwrap();
     assert_eq!(read().await, json!("13"));
 }

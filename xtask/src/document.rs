@@ -17,16 +17,8 @@ const EXISTING_USERS: usize = 1;
 /// How many people end how.
 const OUTCOMES: &[Ending] = &[
     // A licence runs out on purpose.
-    Ending {
-        outcome: "CompletedWithErrors",
-        people: People::AtLeast(1),
-        has_next_action: true,
-    },
-    Ending {
-        outcome: "Succeeded",
-        people: People::TheRest,
-        has_next_action: false,
-    },
+    Ending { outcome: "CompletedWithErrors", people: People::AtLeast(1), has_next_action: true },
+    Ending { outcome: "Succeeded", people: People::TheRest, has_next_action: false },
 ];
 
 /// Providers that must have been called.
@@ -104,11 +96,7 @@ impl Document {
     pub(crate) fn first_run_problems(&self) -> Vec<String> {
         let mut found = self.problems();
         if self.created != self.distinct() {
-            found.push(format!(
-                "created {:?}, but the people have {:?}",
-                self.created,
-                self.distinct()
-            ));
+            found.push(format!("created {:?}, but the people have {:?}", self.created, self.distinct()));
         }
         for name in PROVIDERS {
             match self.providers.get(*name) {
@@ -162,17 +150,10 @@ impl Document {
     fn row_problems(&self) -> Vec<String> {
         let mut found = Vec::new();
         if self.invalid_rows.len() != INVALID_ROWS {
-            found.push(format!(
-                "{} invalid rows instead of {INVALID_ROWS}",
-                self.invalid_rows.len()
-            ));
+            found.push(format!("{} invalid rows instead of {INVALID_ROWS}", self.invalid_rows.len()));
         }
         if self.people.len() != ROWS - INVALID_ROWS {
-            found.push(format!(
-                "{} people instead of {}",
-                self.people.len(),
-                ROWS - INVALID_ROWS
-            ));
+            found.push(format!("{} people instead of {}", self.people.len(), ROWS - INVALID_ROWS));
         }
         let told = |row: &&InvalidRow| row.row > 0 && !row.column.is_empty() && !row.reason.is_empty();
         let untold = self.invalid_rows.iter().filter(|row| !told(row));
@@ -186,34 +167,22 @@ impl Document {
     }
 
     fn ending_problems(&self, ending: &Ending) -> Option<String> {
-        let count = self
-            .people
-            .iter()
-            .filter(|person| person.outcome == ending.outcome)
-            .count();
+        let count = self.people.iter().filter(|person| person.outcome == ending.outcome).count();
         let listed = |person: &&Person| OUTCOMES.iter().any(|ending| ending.outcome == person.outcome);
         match ending.people {
-            People::AtLeast(least) if count < least => Some(format!(
-                "{count} people ended as {} instead of {least} or more",
-                ending.outcome
-            )),
+            People::AtLeast(least) if count < least => {
+                Some(format!("{count} people ended as {} instead of {least} or more", ending.outcome))
+            }
             People::TheRest => {
                 let stranger = self.people.iter().find(|person| !listed(person))?;
-                Some(format!(
-                    "row {} ended as {}: {}",
-                    stranger.row, stranger.outcome, stranger.error
-                ))
+                Some(format!("row {} ended as {}: {}", stranger.row, stranger.outcome, stranger.error))
             }
             People::AtLeast(_) => None,
         }
     }
 
     fn present(&self, id: Id) -> impl Iterator<Item = String> {
-        self.people
-            .iter()
-            .map(id)
-            .filter(|value| !value.is_null())
-            .map(Value::to_string)
+        self.people.iter().map(id).filter(|value| !value.is_null()).map(Value::to_string)
     }
 
     fn different(&self, id: Id) -> usize {
@@ -227,9 +196,7 @@ impl Person {
         let ending = OUTCOMES.iter().find(|ending| ending.outcome == self.outcome)?;
         let place = format!("row {} ({}, {})", self.row, self.tenant, self.upn);
         if ending.has_next_action {
-            return next_action(&self.error)
-                .is_none()
-                .then(|| format!("{place} is not told what to do next"));
+            return next_action(&self.error).is_none().then(|| format!("{place} is not told what to do next"));
         }
         let ids = [&self.upn, &self.user_id, &self.ticket_id, &self.time_entry_id];
         let is_whole = ids.iter().all(|id| !id.is_null()) && self.error.is_null();
@@ -280,10 +247,7 @@ mod tests {
     fn with(pointer: &str, value: Value) -> String {
         let mut document = made_up();
         *document.pointer_mut(pointer).unwrap() = value;
-        Document::parse(&document.to_string())
-            .unwrap()
-            .first_run_problems()
-            .join("\n")
+        Document::parse(&document.to_string()).unwrap().first_run_problems().join("\n")
     }
 
     #[test]
@@ -298,11 +262,7 @@ mod tests {
             ("/invalid_rows", json!([]), "0 invalid rows"),
             ("/invalid_rows/0/reason", json!(""), "without its place or reason"),
             ("/people/27/row", json!(1), "a row is in the document twice"),
-            (
-                "/people/6/outcome",
-                json!("Succeeded"),
-                "0 people ended as CompletedWithErrors",
-            ),
+            ("/people/6/outcome", json!("Succeeded"), "0 people ended as CompletedWithErrors"),
             ("/people/6/error", json!(null), "not told what to do next"),
             ("/people/0/outcome", json!("Failed"), "row 1 ended as Failed"),
             ("/people/0/ticket_id", json!(null), "something missing"),
@@ -319,11 +279,7 @@ mod tests {
     fn a_missing_field_does_not_read() {
         let mut document = made_up();
         document["people"][3].as_object_mut().unwrap().remove("ticket_id");
-        assert!(
-            Document::parse(&document.to_string())
-                .unwrap_err()
-                .contains("ticket_id")
-        );
+        assert!(Document::parse(&document.to_string()).unwrap_err().contains("ticket_id"));
     }
 
     #[test]
@@ -338,10 +294,7 @@ mod tests {
     #[test]
     fn an_error_may_be_a_text_or_carry_its_next_action() {
         assert_eq!(next_action(&json!("buy licences")), Some("buy licences"));
-        assert_eq!(
-            next_action(&json!({"next_action": "buy licences"})),
-            Some("buy licences")
-        );
+        assert_eq!(next_action(&json!({"next_action": "buy licences"})), Some("buy licences"));
         assert_eq!(next_action(&json!({"message": "no licence left"})), None);
         assert_eq!(next_action(&json!(" ")), None);
     }

@@ -27,11 +27,7 @@ fn combinations(package: &Package) -> Vec<Vec<String>> {
     let owned = |flags: &[&str]| flags.iter().map(|&flag| flag.to_owned()).collect::<Vec<_>>();
     let features: Vec<_> = package.features.keys().filter(|name| *name != "default").collect();
     let mut found = vec![owned(&["--no-default-features"])];
-    found.extend(
-        features
-            .iter()
-            .map(|feature| owned(&["--no-default-features", "--features", feature])),
-    );
+    found.extend(features.iter().map(|feature| owned(&["--no-default-features", "--features", feature])));
     if features.len() > 1 {
         found.push(owned(&["--all-features"]));
     }
@@ -65,9 +61,7 @@ struct Diagnostic {
 
 /// The warnings and errors among cargo's messages; of other people's crates it only passes errors on.
 fn complaints(messages: &str) -> Vec<String> {
-    let parsed = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    let parsed = messages.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
     let diagnostics = parsed.filter_map(|line| line.message);
     let bad = diagnostics.filter(|diagnostic| diagnostic.level == "warning" || diagnostic.level.starts_with("error"));
     bad.filter_map(|diagnostic| diagnostic.rendered).collect()
@@ -79,18 +73,13 @@ mod tests {
 
     fn package(features: &[&str]) -> Package {
         let features = features.iter().map(|&name| (name.to_owned(), Vec::new())).collect();
-        Package {
-            features,
-            ..Package::default()
-        }
+        Package { features, ..Package::default() }
     }
 
     #[test]
     fn none_each_and_all_are_checked_but_not_default() {
-        let flags: Vec<_> = combinations(&package(&["default", "graph", "testing"]))
-            .iter()
-            .map(|f| f.join(" "))
-            .collect();
+        let flags: Vec<_> =
+            combinations(&package(&["default", "graph", "testing"])).iter().map(|f| f.join(" ")).collect();
         assert_eq!(
             flags,
             [

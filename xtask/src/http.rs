@@ -33,9 +33,7 @@ fn body(answer: &[u8]) -> Result<String, Failure> {
         return Err(Failure::new(format!("answered {status}")));
     }
     let rest = &answer[end + 4..];
-    let is_chunked = head
-        .lines()
-        .any(|line| line.starts_with("transfer-encoding:") && line.contains("chunked"));
+    let is_chunked = head.lines().any(|line| line.starts_with("transfer-encoding:") && line.contains("chunked"));
     let bytes = if is_chunked { unchunked(rest)? } else { rest.to_vec() };
     String::from_utf8(bytes).map_err(|_| Failure::new("the body is not text"))
 }
@@ -84,12 +82,7 @@ mod tests {
             String::from_utf8(request).unwrap()
         });
         let body = get(&address, "/state").map_err(|failure| failure.to_string());
-        assert!(
-            server
-                .join()
-                .unwrap()
-                .starts_with("GET /state HTTP/1.1\r\nHost: 127.0.0.1:")
-        );
+        assert!(server.join().unwrap().starts_with("GET /state HTTP/1.1\r\nHost: 127.0.0.1:"));
         body
     }
 

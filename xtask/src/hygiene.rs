@@ -34,9 +34,7 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
 fn machine_folders(root: &Path, home: Option<&Path>) -> Vec<String> {
     let here = [Some(root), home].into_iter().flatten();
     // A short path such as /src is no sign of a machine, and a good name for something else.
-    let telling = here
-        .filter(|path| path.components().count() > 2)
-        .filter_map(Path::to_str);
+    let telling = here.filter(|path| path.components().count() > 2).filter_map(Path::to_str);
     let known = MACHINE_FOLDERS.iter().map(|&folder| folder.to_owned());
     known.chain(telling.map(|path| format!("{path}/"))).collect()
 }
@@ -50,10 +48,7 @@ fn machine_paths(path: &str, text: &str, folders: &[String]) -> Vec<String> {
         .collect();
     lines.sort_unstable();
     lines.dedup();
-    lines
-        .iter()
-        .map(|line| format!("{path}:{line}: a path of one machine"))
-        .collect()
+    lines.iter().map(|line| format!("{path}:{line}: a path of one machine")).collect()
 }
 
 /// Whether the slash at `at` begins a path rather than continuing one.
@@ -63,21 +58,15 @@ fn is_absolute(text: &str, at: usize) -> bool {
 }
 
 fn markers(path: &str, text: &str) -> Vec<String> {
-    let found = MARKERS
-        .iter()
-        .flat_map(|marker| word_positions(text, marker).into_iter().map(move |at| (at, marker)));
-    found
-        .map(|(at, marker)| format!("{path}:{}: {marker}", line_of(text, at)))
-        .collect()
+    let found = MARKERS.iter().flat_map(|marker| word_positions(text, marker).into_iter().map(move |at| (at, marker)));
+    found.map(|(at, marker)| format!("{path}:{}: {marker}", line_of(text, at))).collect()
 }
 
 fn dead_links(root: &Path, path: &str, text: &str) -> Vec<String> {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
     let mut found = Vec::new();
     for (line, prose) in markdown::prose(text) {
-        let dead = link_targets(&prose)
-            .into_iter()
-            .filter(|target| !leads_somewhere(root, folder, target));
+        let dead = link_targets(&prose).into_iter().filter(|target| !leads_somewhere(root, folder, target));
         found.extend(dead.map(|target| format!("{path}:{line}: the link {target} leads nowhere in the repository")));
     }
     found
@@ -85,20 +74,10 @@ fn dead_links(root: &Path, path: &str, text: &str) -> Vec<String> {
 
 /// The relative targets of the links in a line.
 fn link_targets(prose: &str) -> Vec<&str> {
-    let inline = prose
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split([')', ' ']).next());
-    let reference = prose
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once("]: "))
-        .map(|(_, target)| target.trim());
-    let targets = inline
-        .chain(reference)
-        .map(|target| target.split('#').next().unwrap_or_default());
-    targets
-        .filter(|target| !target.is_empty() && !target.contains(':'))
-        .collect()
+    let inline = prose.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+    let reference = prose.strip_prefix('[').and_then(|rest| rest.split_once("]: ")).map(|(_, target)| target.trim());
+    let targets = inline.chain(reference).map(|target| target.split('#').next().unwrap_or_default());
+    targets.filter(|target| !target.is_empty() && !target.contains(':')).collect()
 }
 
 /// Whether the target is there, and inside the repository: a neighbour's folder is not in anybody's clone.
@@ -128,15 +107,9 @@ mod tests {
     fn machine_paths_are_red() {
         for folder in MACHINE_FOLDERS {
             let text = format!("fine\nrun `{folder}somebody/x`");
-            assert_eq!(
-                machine_paths("a.md", &text, &folders()),
-                ["a.md:2: a path of one machine"]
-            );
+            assert_eq!(machine_paths("a.md", &text, &folders()), ["a.md:2: a path of one machine"]);
         }
-        assert_eq!(
-            machine_paths("a.rs", "\"/srv/builds/bifrost/target\"", &folders()).len(),
-            1
-        );
+        assert_eq!(machine_paths("a.rs", "\"/srv/builds/bifrost/target\"", &folders()).len(), 1);
     }
 
     #[test]
@@ -168,10 +141,7 @@ mod tests {
         std::fs::write(root.join("docs/a.md"), "").unwrap();
         std::fs::write(folder.path().join("outside.md"), "").unwrap();
         let links = |text: &str| dead_links(&root, "docs/b.md", text).len();
-        assert_eq!(
-            links("[a](a.md) [b](../docs/a.md#part) [c](https://example.test/x) [d](#here) [e](/docs)"),
-            0
-        );
+        assert_eq!(links("[a](a.md) [b](../docs/a.md#part) [c](https://example.test/x) [d](#here) [e](/docs)"), 0);
         assert_eq!(links("[a](missing.md)"), 1);
         assert_eq!(links("[a](../../outside.md)"), 1);
         assert_eq!(links("[ref]: missing.md"), 1);

@@ -18,12 +18,8 @@ fn violations(path: &str, text: &str) -> Vec<String> {
         return [ignored_tests(path, text), ignored_examples(path, text)].concat();
     }
     if path.ends_with(".md") {
-        let blocks = markdown::blocks(text)
-            .into_iter()
-            .filter(|block| is_ignored(block.info));
-        return blocks
-            .map(|block| format!("{path}:{}: an ignored code block", block.line))
-            .collect();
+        let blocks = markdown::blocks(text).into_iter().filter(|block| is_ignored(block.info));
+        return blocks.map(|block| format!("{path}:{}: an ignored code block", block.line)).collect();
     }
     Vec::new()
 }
@@ -31,28 +27,21 @@ fn violations(path: &str, text: &str) -> Vec<String> {
 fn ignored_tests(path: &str, source: &str) -> Vec<String> {
     let code = rust_code::code(source);
     let attributes = code.match_indices("#[").filter(|(at, _)| is_ignoring(&code[at + 2..]));
-    attributes
-        .map(|(at, _)| format!("{path}:{}: an ignored test", line_of(&code, at)))
-        .collect()
+    attributes.map(|(at, _)| format!("{path}:{}: an ignored test", line_of(&code, at))).collect()
 }
 
 /// Whether an attribute says `ignore`, by itself or under a condition.
 fn is_ignoring(attribute: &str) -> bool {
     let body = attribute.split(']').next().unwrap_or_default().trim_start();
     let conditional = body.starts_with("cfg_attr");
-    rust_code::word_positions(body, "ignore")
-        .into_iter()
-        .any(|at| at == 0 || conditional)
+    rust_code::word_positions(body, "ignore").into_iter().any(|at| at == 0 || conditional)
 }
 
 fn ignored_examples(path: &str, source: &str) -> Vec<String> {
     let comments = rust_code::comments(source);
     let told = |(index, line): (usize, &str)| {
         let line = line.trim();
-        let prose = line
-            .strip_prefix("///")
-            .or_else(|| line.strip_prefix("//!"))?
-            .trim_start();
+        let prose = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"))?.trim_start();
         let info = prose.strip_prefix("```")?;
         is_ignored(info).then(|| format!("{path}:{}: an ignored documentation example", index + 1))
     };
@@ -83,10 +72,7 @@ mod tests {
     fn ignored_examples_are_red() {
         assert_eq!(violations("a.rs", "/// ```ignore\n/// x\n/// ```").len(), 1);
         assert_eq!(violations("a.rs", "    //! ```rust,ignore\n").len(), 1);
-        assert_eq!(
-            violations("a.md", "text\n\n```rust,ignore\nx\n```\n"),
-            ["a.md:3: an ignored code block"]
-        );
+        assert_eq!(violations("a.md", "text\n\n```rust,ignore\nx\n```\n"), ["a.md:3: an ignored code block"]);
     }
 
     #[test]

@@ -20,24 +20,11 @@ pub(crate) fn blocks(text: &str) -> Vec<Block<'_>> {
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let Some(info) = fence(line) else {
-            named = if line.trim().is_empty() {
-                named
-            } else {
-                named_file(line)
-            };
+            named = if line.trim().is_empty() { named } else { named_file(line) };
             continue;
         };
-        let inner = lines
-            .by_ref()
-            .map(|(_, line)| line)
-            .take_while(|line| fence(line).is_none())
-            .collect();
-        found.push(Block {
-            line: index + 1,
-            info,
-            file: named.take(),
-            lines: inner,
-        });
+        let inner = lines.by_ref().map(|(_, line)| line).take_while(|line| fence(line).is_none()).collect();
+        found.push(Block { line: index + 1, info, file: named.take(), lines: inner });
     }
     found
 }
@@ -62,10 +49,7 @@ fn fence(line: &str) -> Option<&str> {
 }
 
 fn named_file(line: &str) -> Option<&str> {
-    line.trim()
-        .strip_prefix("<!-- file:")?
-        .strip_suffix("-->")
-        .map(str::trim)
+    line.trim().strip_prefix("<!-- file:")?.strip_suffix("-->").map(str::trim)
 }
 
 fn without_inline_code(line: &str) -> String {
@@ -82,18 +66,8 @@ mod tests {
         assert_eq!(
             blocks(text),
             [
-                Block {
-                    line: 4,
-                    info: "rust",
-                    file: Some("x.rs"),
-                    lines: vec!["fn f() {}"]
-                },
-                Block {
-                    line: 8,
-                    info: "console",
-                    file: None,
-                    lines: vec!["$ ls"]
-                },
+                Block { line: 4, info: "rust", file: Some("x.rs"), lines: vec!["fn f() {}"] },
+                Block { line: 8, info: "console", file: None, lines: vec!["$ ls"] },
             ]
         );
     }

@@ -96,10 +96,7 @@ impl Package {
     /// Whether there is a library in it.
     pub(crate) fn is_library(&self) -> bool {
         let kinds = ["lib", "rlib", "cdylib"];
-        self.targets
-            .iter()
-            .flat_map(|target| &target.kind)
-            .any(|kind| kinds.contains(&kind.as_str()))
+        self.targets.iter().flat_map(|target| &target.kind).any(|kind| kinds.contains(&kind.as_str()))
     }
 }
 
@@ -119,17 +116,12 @@ impl Metadata {
 
     /// Our own packages.
     pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
-        self.packages
-            .iter()
-            .filter(|package| self.workspace_members.contains(&package.id))
+        self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
     }
 
     /// Packages by their id.
     pub(crate) fn by_id(&self) -> HashMap<&str, &Package> {
-        self.packages
-            .iter()
-            .map(|package| (package.id.as_str(), package))
-            .collect()
+        self.packages.iter().map(|package| (package.id.as_str(), package)).collect()
     }
 }
 
@@ -158,23 +150,14 @@ pub(crate) mod made_up {
                 dep_kinds: vec![EdgeKind { kind: kind.clone() }],
             })
             .collect();
-        metadata.resolve.nodes.push(Node {
-            id: name.to_owned(),
-            deps,
-        });
+        metadata.resolve.nodes.push(Node { id: name.to_owned(), deps });
         metadata.packages.push(package(name, name, "1.0.0", dependencies));
     }
 
     /// A package by itself.
     pub(crate) fn package(id: &str, name: &str, version: &str, dependencies: Vec<Dependency>) -> Package {
         let (id, name, version) = (id.to_owned(), name.to_owned(), version.to_owned());
-        Package {
-            id,
-            name,
-            version,
-            dependencies,
-            ..Package::default()
-        }
+        Package { id, name, version, dependencies, ..Package::default() }
     }
 
     fn dependency(text: &str) -> Dependency {
@@ -182,10 +165,6 @@ pub(crate) mod made_up {
             Some(name) => (name, Some("dev".to_owned())),
             None => (text, None),
         };
-        Dependency {
-            name: name.to_owned(),
-            kind,
-            ..Dependency::default()
-        }
+        Dependency { name: name.to_owned(), kind, ..Dependency::default() }
     }
 }

@@ -19,25 +19,16 @@ fn promised(metadata: &Metadata) -> Result<String, Failure> {
     promises.dedup();
     match promises.as_slice() {
         [Some(version)] => Ok(version.clone()),
-        _ => Err(Failure::new(
-            "every package of the workspace must have `rust-version.workspace = true`",
-        )),
+        _ => Err(Failure::new("every package of the workspace must have `rust-version.workspace = true`")),
     }
 }
 
 fn too_new(metadata: &Metadata, promised: &str) -> Vec<String> {
-    let is_newer = |package: &&Package| {
-        package
-            .rust_version
-            .as_deref()
-            .is_some_and(|wanted| parts(wanted) > parts(promised))
-    };
+    let is_newer =
+        |package: &&Package| package.rust_version.as_deref().is_some_and(|wanted| parts(wanted) > parts(promised));
     let told = |package: &Package| {
         let wanted = package.rust_version.as_deref().unwrap_or_default();
-        format!(
-            "{} {} needs Rust {wanted}, we promise {promised}",
-            package.name, package.version
-        )
+        format!("{} {} needs Rust {wanted}, we promise {promised}", package.name, package.version)
     };
     metadata.packages.iter().filter(is_newer).map(told).collect()
 }

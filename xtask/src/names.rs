@@ -15,10 +15,7 @@ const HOMES: &[(&str, &str)] = &[
 pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let files = workspace.text_files()?;
     let sources: Vec<_> = files.iter().filter(|(path, _)| path.ends_with(".rs")).collect();
-    let found: Vec<_> = sources
-        .iter()
-        .flat_map(|(path, source)| violations(path, source))
-        .collect();
+    let found: Vec<_> = sources.iter().flat_map(|(path, source)| violations(path, source)).collect();
     Failure::if_any(&found)?;
     Ok(Report::figure(format!("{} files", sources.len())))
 }
@@ -28,15 +25,8 @@ fn violations(path: &str, source: &str) -> Vec<String> {
     let strangers = HOMES.iter().filter(|(_, home)| *home != path);
     strangers
         .flat_map(|(name, home)| {
-            let uses = rust_code::word_positions(&code, name)
-                .into_iter()
-                .filter(|&at| is_crate(&code, at, name));
-            let told = |at| {
-                format!(
-                    "{path}:{}: {name} is named outside {home}",
-                    rust_code::line_of(&code, at)
-                )
-            };
+            let uses = rust_code::word_positions(&code, name).into_iter().filter(|&at| is_crate(&code, at, name));
+            let told = |at| format!("{path}:{}: {name} is named outside {home}", rust_code::line_of(&code, at));
             uses.map(told).collect::<Vec<_>>()
         })
         .collect()
@@ -49,9 +39,7 @@ fn is_crate(code: &str, at: usize, name: &str) -> bool {
         return false;
     }
     let before = before.strip_suffix("::").unwrap_or(before).trim_end();
-    let imported = ["use", "extern crate"]
-        .iter()
-        .any(|keyword| ends_with_words(before, keyword));
+    let imported = ["use", "extern crate"].iter().any(|keyword| ends_with_words(before, keyword));
     imported || code[at + name.len()..].trim_start().starts_with("::")
 }
 
@@ -60,10 +48,7 @@ fn is_inside_path(before: &str) -> bool {
     let Some(parent) = before.strip_suffix("::") else {
         return false;
     };
-    parent
-        .chars()
-        .next_back()
-        .is_some_and(|last| is_word(last) || last == '>')
+    parent.chars().next_back().is_some_and(|last| is_word(last) || last == '>')
 }
 
 fn ends_with_words(text: &str, words: &str) -> bool {
@@ -91,11 +76,7 @@ mod tests {
             ] {
                 let source = format!("fn f() {{}}\n{}", form.replace("NAME", name));
                 let found = violations(ELSEWHERE, &source);
-                assert_eq!(
-                    found,
-                    [format!("{ELSEWHERE}:2: {name} is named outside {home}")],
-                    "{source}"
-                );
+                assert_eq!(found, [format!("{ELSEWHERE}:2: {name} is named outside {home}")], "{source}");
                 assert_eq!(violations(home, &source), Vec::<String>::new());
             }
         }

@@ -33,19 +33,11 @@ const CREDENTIALS: &[&str] = &["BIFROST_", "GRAPH_", "ENTRA_", "AZURE_", "MS_", 
 pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let programs = Programs::build(workspace)?;
     let folder = tempfile::tempdir()?;
-    let stage = Stage {
-        workspace,
-        programs: &programs,
-        folder: folder.path(),
-    };
+    let stage = Stage { workspace, programs: &programs, folder: folder.path() };
     let people = stage.first_run().map_err(|failure| failure.during("first run"))?;
-    stage
-        .second_run()
-        .map_err(|failure| failure.during("second run on the same data"))?;
+    stage.second_run().map_err(|failure| failure.during("second run on the same data"))?;
     let simulators = Simulators::start(&programs.simulators)?;
-    stage
-        .crash_and_resume(&simulators)
-        .map_err(|failure| failure.during("crash and resume"))?;
+    stage.crash_and_resume(&simulators).map_err(|failure| failure.during("crash and resume"))?;
     Ok(Report::figure(format!("{people} people, 4 runs")))
 }
 
@@ -69,40 +61,24 @@ struct ArtifactTarget {
 
 impl Programs {
     fn build(workspace: &Workspace) -> Result<Self, Failure> {
-        let arguments = [
-            "build",
-            "--release",
-            "--quiet",
-            "--message-format",
-            "json-render-diagnostics",
-        ];
+        let arguments = ["build", "--release", "--quiet", "--message-format", "json-render-diagnostics"];
         let mut command = workspace.cargo(&arguments);
-        let output = command
-            .args(["--example", "onboarding", "--example", "simulators"])
-            .stdin(Stdio::null())
-            .output()?;
+        let output =
+            command.args(["--example", "onboarding", "--example", "simulators"]).stdin(Stdio::null()).output()?;
         if !output.status.success() {
             return Err(Failure::new(String::from_utf8_lossy(&output.stderr)).during("building the examples"));
         }
         let messages = String::from_utf8_lossy(&output.stdout);
-        Ok(Self {
-            onboarding: executable(&messages, "onboarding")?,
-            simulators: executable(&messages, "simulators")?,
-        })
+        Ok(Self { onboarding: executable(&messages, "onboarding")?, simulators: executable(&messages, "simulators")? })
     }
 }
 
 /// Where cargo says it put the program.
 fn executable(messages: &str, name: &str) -> Result<PathBuf, Failure> {
-    let artifacts = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    let mut programs = artifacts
-        .filter(|artifact| artifact.target.name == name)
-        .filter_map(|artifact| artifact.executable);
-    programs
-        .next()
-        .ok_or_else(|| Failure::new(format!("cargo built no example called {name}")))
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    let mut programs =
+        artifacts.filter(|artifact| artifact.target.name == name).filter_map(|artifact| artifact.executable);
+    programs.next().ok_or_else(|| Failure::new(format!("cargo built no example called {name}")))
 }
 
 /// Where the runs take place.
@@ -115,9 +91,7 @@ struct Stage<'a> {
 impl Stage<'_> {
     /// As the README says, on an empty store.
     fn first_run(&self) -> Result<usize, Failure> {
-        let mut command = self
-            .workspace
-            .cargo(&["run", "--release", "--quiet", "--example", "onboarding", "--"]);
+        let mut command = self.workspace.cargo(&["run", "--release", "--quiet", "--example", "onboarding", "--"]);
         let ended = self.run(&mut command, "data", &[])?;
         let document = self.document(&ended)?;
         Failure::if_any(&document.first_run_problems())?;
@@ -132,10 +106,7 @@ impl Stage<'_> {
         if SAYS_SO.iter().any(|word| printed.contains(word)) {
             return Ok(());
         }
-        Err(Failure::new(format!(
-            "it does not say that nothing was created twice:\n{}",
-            ended.output
-        )))
+        Err(Failure::new(format!("it does not say that nothing was created twice:\n{}", ended.output)))
     }
 
     /// Killed in the middle of the work, started again: everything is there exactly once.
@@ -145,21 +116,13 @@ impl Stage<'_> {
         let crash = [&shared[..], &["--crash-after", CRASH_AFTER_STEPS]].concat();
         let crashed = self.run(&mut Command::new(&self.programs.onboarding), "crash-data", &crash)?;
         if !was_killed(&crashed) {
-            return Err(Failure::new(format!(
-                "it was to kill itself, but: {}\n{}",
-                crashed.status, crashed.output
-            )));
+            return Err(Failure::new(format!("it was to kill itself, but: {}\n{}", crashed.status, crashed.output)));
         }
         let halfway = simulators.counts()?;
         let resumed = self.run(&mut Command::new(&self.programs.onboarding), "crash-data", &shared)?;
         let document = self.document(&resumed)?;
         let mut problems = document.problems();
-        problems.extend(count_problems(
-            before,
-            halfway,
-            simulators.counts()?,
-            document.distinct(),
-        ));
+        problems.extend(count_problems(before, halfway, simulators.counts()?, document.distinct()));
         Failure::if_any(&problems)
     }
 
@@ -171,12 +134,7 @@ impl Stage<'_> {
             fs::remove_file(&document)?;
         }
         command.current_dir(self.workspace.root());
-        command
-            .arg("--json")
-            .arg(&document)
-            .arg("--data")
-            .arg(self.folder.join(data))
-            .args(more);
+        command.arg("--json").arg(&document).arg("--data").arg(self.folder.join(data)).args(more);
         process::run_within(command, RUN_WITHIN, &self.folder.join("output"))
     }
 
@@ -217,14 +175,10 @@ fn count_problems(before: Created, halfway: Created, after: Created, people: Cre
     };
     let mut found = Vec::new();
     if after != expected {
-        found.push(format!(
-            "the simulators hold {after:?}, exactly once would be {expected:?}"
-        ));
+        found.push(format!("the simulators hold {after:?}, exactly once would be {expected:?}"));
     }
     if halfway == before || halfway == after {
-        found.push(format!(
-            "the crash was not in the middle of the work: {before:?}, {halfway:?}, {after:?}"
-        ));
+        found.push(format!("the crash was not in the middle of the work: {before:?}, {halfway:?}, {after:?}"));
     }
     found
 }
@@ -235,11 +189,7 @@ mod tests {
     use crate::document;
 
     fn counts(users: usize, tickets: usize, time_entries: usize) -> Created {
-        Created {
-            users,
-            tickets,
-            time_entries,
-        }
+        Created { users, tickets, time_entries }
     }
 
     #[test]
@@ -266,10 +216,7 @@ mod tests {
             r#"{"reason":"compiler-artifact","target":{"name":"onboarding"},"executable":"out/onboarding"}"#,
             "\n",
         );
-        assert_eq!(
-            executable(messages, "onboarding").unwrap(),
-            PathBuf::from("out/onboarding")
-        );
+        assert_eq!(executable(messages, "onboarding").unwrap(), PathBuf::from("out/onboarding"));
         assert!(executable(messages, "simulators").is_err());
     }
 
@@ -297,21 +244,10 @@ mod tests {
         fs::write(folder.path().join("promised.json"), promised.to_string()).unwrap();
         let stand_in = folder.path().join("onboarding");
         let workspace = Workspace::at(folder.path().to_owned());
-        let programs = Programs {
-            onboarding: stand_in.clone(),
-            simulators: PathBuf::new(),
-        };
-        let stage = Stage {
-            workspace: &workspace,
-            programs: &programs,
-            folder: folder.path(),
-        };
+        let programs = Programs { onboarding: stand_in.clone(), simulators: PathBuf::new() };
+        let stage = Stage { workspace: &workspace, programs: &programs, folder: folder.path() };
         for (printed, is_green) in [("28 people already onboarded", true), ("28 people", false)] {
-            fs::write(
-                &stand_in,
-                format!("#!/bin/sh\ncp promised.json \"$2\"\necho {printed}\n"),
-            )
-            .unwrap();
+            fs::write(&stand_in, format!("#!/bin/sh\ncp promised.json \"$2\"\necho {printed}\n")).unwrap();
             fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
             assert_eq!(stage.second_run().is_ok(), is_green, "{printed}");
         }

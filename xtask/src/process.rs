@@ -29,10 +29,7 @@ pub(crate) fn cargo() -> Command {
 /// Takes every environment variable that starts with one of `prefixes` from the command.
 pub(crate) fn remove_variables(command: &mut Command, prefixes: &[&str]) {
     for (name, _) in env::vars_os() {
-        if name
-            .to_str()
-            .is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
-        {
+        if name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))) {
             command.env_remove(name);
         }
     }
@@ -43,10 +40,7 @@ pub(crate) fn capture(command: &mut Command) -> Result<String, Failure> {
     let shown = shown(command);
     let attempt = |error: std::io::Error| Failure::from(error).during(&shown);
     let (mut reader, writer) = std::io::pipe().map_err(attempt)?;
-    command
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone().map_err(attempt)?)
-        .stderr(writer);
+    command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(attempt)?).stderr(writer);
     let mut child = command.spawn().map_err(attempt)?;
     // The command still holds our end of the pipe; reading would never see its end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -77,41 +71,27 @@ pub(crate) fn run_within(command: &mut Command, deadline: Duration, log: &Path) 
     let until = Instant::now() + deadline;
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Ended {
-                status,
-                output: read_lossy(log),
-            });
+            return Ok(Ended { status, output: read_lossy(log) });
         }
         if Instant::now() >= until {
             child.kill()?;
             child.wait()?;
             let output = read_lossy(log);
-            return Err(Failure::new(format!(
-                "$ {shown}\n{output}\nstill running after {} s",
-                deadline.as_secs()
-            )));
+            return Err(Failure::new(format!("$ {shown}\n{output}\nstill running after {} s", deadline.as_secs())));
         }
         thread::sleep(Duration::from_millis(20));
     }
 }
 
 fn read_lossy(path: &Path) -> String {
-    std::fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
+    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
 /// The command as a person would type it.
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let name = program
-        .file_stem()
-        .unwrap_or(program.as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    let arguments = command
-        .get_args()
-        .map(|argument| argument.to_string_lossy().into_owned());
+    let name = program.file_stem().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
     std::iter::once(name).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 

@@ -17,9 +17,7 @@ const SHELLS: &[&str] = &["console", "sh", "shell", "bash"];
 
 /// Fails when the README shows something that is not there.
 pub(crate) fn check(workspace: &Workspace) -> Outcome {
-    let readme = workspace
-        .read("README.md")
-        .ok_or_else(|| Failure::new("there is no README.md"))?;
+    let readme = workspace.read("README.md").ok_or_else(|| Failure::new("there is no README.md"))?;
     let mut found = missing_commands(&readme);
     for (path, text) in workspace.text_files()?.iter().filter(|(path, _)| path.ends_with(".md")) {
         for block in markdown::blocks(text) {
@@ -46,10 +44,7 @@ fn block_violation(workspace: &Workspace, path: &str, block: &Block<'_>) -> Opti
 /// The lines of an example that its reader sees.
 fn shown_lines(source: &str) -> Vec<&str> {
     let lines: Vec<_> = source.lines().collect();
-    let begin = lines
-        .iter()
-        .position(|line| line.trim() == MARKER)
-        .map_or(0, |marker| marker + 1);
+    let begin = lines.iter().position(|line| line.trim() == MARKER).map_or(0, |marker| marker + 1);
     lines[begin..].to_vec()
 }
 
@@ -58,43 +53,24 @@ fn first_difference(shown: &[&str], source: &[&str]) -> Option<String> {
     let source = trimmed(source);
     let end = shown.len().max(source.len());
     let line = (0..end).find(|&line| shown.get(line) != source.get(line))?;
-    let text = |lines: &[&str]| {
-        lines
-            .get(line)
-            .map_or("nothing more".to_owned(), |text| format!("`{text}`"))
-    };
-    Some(format!(
-        "line {} is {} here and {} there",
-        line + 1,
-        text(&shown),
-        text(&source)
-    ))
+    let text = |lines: &[&str]| lines.get(line).map_or("nothing more".to_owned(), |text| format!("`{text}`"));
+    Some(format!("line {} is {} here and {} there", line + 1, text(&shown), text(&source)))
 }
 
 /// Without space at the ends of lines and without empty lines around.
 fn trimmed<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     let lines: Vec<_> = lines.iter().map(|line| line.trim_end()).collect();
     let begin = lines.iter().position(|line| !line.is_empty()).unwrap_or(lines.len());
-    let end = lines
-        .iter()
-        .rposition(|line| !line.is_empty())
-        .map_or(begin, |last| last + 1);
+    let end = lines.iter().rposition(|line| !line.is_empty()).map_or(begin, |last| last + 1);
     lines[begin..end].to_vec()
 }
 
 fn missing_commands(readme: &str) -> Vec<String> {
-    let blocks: Vec<_> = markdown::blocks(readme)
-        .into_iter()
-        .filter(|block| SHELLS.contains(&block.info))
-        .collect();
+    let blocks: Vec<_> = markdown::blocks(readme).into_iter().filter(|block| SHELLS.contains(&block.info)).collect();
     let lines = blocks.iter().flat_map(|block| &block.lines);
     let typed: Vec<_> = lines.map(|line| line.trim().trim_start_matches("$ ")).collect();
-    let missing = SET_UP
-        .iter()
-        .filter(|command| !typed.iter().any(|line| line == *command));
-    missing
-        .map(|command| format!("README.md: no console block shows `{command}`"))
-        .collect()
+    let missing = SET_UP.iter().filter(|command| !typed.iter().any(|line| line == *command));
+    missing.map(|command| format!("README.md: no console block shows `{command}`")).collect()
 }
 
 #[cfg(test)]
@@ -122,34 +98,20 @@ mod tests {
     #[test]
     fn a_block_that_equals_its_file_is_green() {
         assert_eq!(outcome(NAMED, "fn main() {}\n"), Ok(()));
-        assert_eq!(
-            outcome(NAMED, "//! Run it.\n\n// --8<-- readme\n\nfn main() {}\n"),
-            Ok(())
-        );
+        assert_eq!(outcome(NAMED, "//! Run it.\n\n// --8<-- readme\n\nfn main() {}\n"), Ok(()));
     }
 
     #[test]
     fn a_block_that_differs_is_red_and_says_where() {
         let told = outcome(NAMED, "fn main() { go() }\n").unwrap_err();
-        assert!(
-            told.contains("line 1 is `fn main() {}` here and `fn main() { go() }` there"),
-            "{told}"
-        );
-        assert!(
-            outcome(NAMED, "fn main() {}\nfn more() {}\n")
-                .unwrap_err()
-                .contains("nothing more")
-        );
+        assert!(told.contains("line 1 is `fn main() {}` here and `fn main() { go() }` there"), "{told}");
+        assert!(outcome(NAMED, "fn main() {}\nfn more() {}\n").unwrap_err().contains("nothing more"));
     }
 
     #[test]
     fn a_block_without_a_file_is_red() {
         assert!(outcome("```rust\nfn main() {}\n```", "").is_err());
-        assert!(
-            outcome("<!-- file: examples/gone.rs -->\n```rust\n```", "")
-                .unwrap_err()
-                .contains("there is no")
-        );
+        assert!(outcome("<!-- file: examples/gone.rs -->\n```rust\n```", "").unwrap_err().contains("there is no"));
     }
 
     #[test]

@@ -15,10 +15,7 @@ pub(crate) struct Report {
 impl Report {
     /// Passed, with something to count.
     pub(crate) fn figure(figure: impl Into<String>) -> Self {
-        Self {
-            figure: Some(figure.into()),
-            remarks: Vec::new(),
-        }
+        Self { figure: Some(figure.into()), remarks: Vec::new() }
     }
 
     /// Adds remarks, shown below the line.

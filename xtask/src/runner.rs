@@ -43,16 +43,10 @@ impl Options {
         let Some(only) = &self.only else {
             return Ok(steps.iter().collect());
         };
-        if let Some(unknown) = only
-            .iter()
-            .find(|name| steps.iter().all(|step| step.name != name.as_str()))
-        {
+        if let Some(unknown) = only.iter().find(|name| steps.iter().all(|step| step.name != name.as_str())) {
             return Err(format!("no check is called {unknown}: see cargo xtask list"));
         }
-        Ok(steps
-            .iter()
-            .filter(|step| only.iter().any(|name| name == step.name))
-            .collect())
+        Ok(steps.iter().filter(|step| only.iter().any(|name| name == step.name)).collect())
     }
 }
 
@@ -87,11 +81,7 @@ pub(crate) fn run(steps: &[&Step], workspace: &Workspace, keep_going: bool) -> b
 }
 
 fn print_passed(report: &Report, took: Duration) {
-    let figure = report
-        .figure
-        .as_ref()
-        .map(|figure| format!("  ({figure})"))
-        .unwrap_or_default();
+    let figure = report.figure.as_ref().map(|figure| format!("  ({figure})")).unwrap_or_default();
     println!("ok {}{figure}", seconds(took));
     for remark in &report.remarks {
         println!("    note: {remark}");
@@ -104,12 +94,7 @@ fn summary(passed: usize, failed: &[&str], total: usize, took: Duration) -> Stri
         return format!("all {total} checks passed in {}", took.trim());
     }
     let skipped = total - passed - failed.len();
-    format!(
-        "{passed} passed, {} failed ({}), {skipped} not run, in {}",
-        failed.len(),
-        failed.join(", "),
-        took.trim()
-    )
+    format!("{passed} passed, {} failed ({}), {skipped} not run, in {}", failed.len(), failed.join(", "), took.trim())
 }
 
 fn seconds(duration: Duration) -> String {
@@ -134,26 +119,10 @@ mod tests {
         Err(Failure::new("broken"))
     }
 
-    const STEPS: &[Step] = &[
-        Step {
-            name: "bad",
-            about: "",
-            run: bad,
-        },
-        Step {
-            name: "good",
-            about: "",
-            run: good,
-        },
-    ];
+    const STEPS: &[Step] = &[Step { name: "bad", about: "", run: bad }, Step { name: "good", about: "", run: good }];
 
     fn options(arguments: &[&str]) -> Result<Options, String> {
-        Options::parse(
-            &arguments
-                .iter()
-                .map(|&argument| argument.to_owned())
-                .collect::<Vec<_>>(),
-        )
+        Options::parse(&arguments.iter().map(|&argument| argument.to_owned()).collect::<Vec<_>>())
     }
 
     #[test]

@@ -82,9 +82,7 @@ fn token(source: &[char], at: usize) -> (Kind, usize) {
 
 /// The first position from `at` where `is_end` holds for what follows, or the end of the source.
 fn find(source: &[char], at: usize, is_end: impl Fn(&[char]) -> bool) -> usize {
-    (at..source.len())
-        .find(|&position| is_end(&source[position..]))
-        .unwrap_or(source.len())
+    (at..source.len()).find(|&position| is_end(&source[position..])).unwrap_or(source.len())
 }
 
 fn block_comment_end(source: &[char], at: usize) -> usize {
@@ -113,10 +111,7 @@ fn raw_string_end(source: &[char], at: usize) -> Option<usize> {
         ['r', ..] => 1,
         _ => return None,
     };
-    let hashes = source[at + prefix..]
-        .iter()
-        .take_while(|&&character| character == '#')
-        .count();
+    let hashes = source[at + prefix..].iter().take_while(|&&character| character == '#').count();
     let opening = at + prefix + hashes;
     if source.get(opening) != Some(&'"') {
         return None;

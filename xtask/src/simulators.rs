@@ -41,10 +41,7 @@ impl Simulators {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
-        let line = process
-            .stdout
-            .take()
-            .map_or_else(|| Err(Failure::new("it has no output")), first_line);
+        let line = process.stdout.take().map_or_else(|| Err(Failure::new("it has no output")), first_line);
         let addresses = line.and_then(|line| parse(&line));
         match addresses {
             Ok(addresses) => Ok(Self { process, addresses }),
@@ -90,10 +87,7 @@ fn first_line(output: ChildStdout) -> Result<String, Failure> {
     match receiver.recv_timeout(START_WITHIN) {
         Ok(Some(line)) => Ok(line?),
         Ok(None) => Err(Failure::new("they ended without a word")),
-        Err(_) => Err(Failure::new(format!(
-            "they said nothing within {} s",
-            START_WITHIN.as_secs()
-        ))),
+        Err(_) => Err(Failure::new(format!("they said nothing within {} s", START_WITHIN.as_secs()))),
     }
 }
 
@@ -111,19 +105,11 @@ fn counts(body: &str) -> Result<Created, Failure> {
     let state: Value = serde_json::from_str(body).map_err(|error| Failure::new(format!("/_sim/state: {error}")))?;
     let count = |pointers: &[&str]| {
         let value = pointers.iter().find_map(|pointer| state.pointer(pointer));
-        let number = value.and_then(|value| {
-            value
-                .as_array()
-                .map(Vec::len)
-                .or_else(|| usize::try_from(value.as_u64()?).ok())
-        });
+        let number =
+            value.and_then(|value| value.as_array().map(Vec::len).or_else(|| usize::try_from(value.as_u64()?).ok()));
         number.ok_or_else(|| Failure::new(format!("/_sim/state has no count at {}", pointers.join(" or "))))
     };
-    Ok(Created {
-        users: count(USERS)?,
-        tickets: count(TICKETS)?,
-        time_entries: count(TIME_ENTRIES)?,
-    })
+    Ok(Created { users: count(USERS)?, tickets: count(TICKETS)?, time_entries: count(TIME_ENTRIES)? })
 }
 
 #[cfg(test)]
@@ -132,25 +118,10 @@ mod tests {
 
     #[test]
     fn counts_are_numbers_or_lists() {
-        let created = Created {
-            users: 3,
-            tickets: 1,
-            time_entries: 0,
-        };
-        assert_eq!(
-            counts(r#"{"counts":{"users":3,"tickets":1,"time_entries":0}}"#).unwrap(),
-            created
-        );
-        assert_eq!(
-            counts(r#"{"users":[1,2,3],"tickets":[1],"time_entries":[]}"#).unwrap(),
-            created
-        );
-        assert!(
-            counts(r#"{"users":3,"tickets":1}"#)
-                .unwrap_err()
-                .to_string()
-                .contains("time_entries")
-        );
+        let created = Created { users: 3, tickets: 1, time_entries: 0 };
+        assert_eq!(counts(r#"{"counts":{"users":3,"tickets":1,"time_entries":0}}"#).unwrap(), created);
+        assert_eq!(counts(r#"{"users":[1,2,3],"tickets":[1],"time_entries":[]}"#).unwrap(), created);
+        assert!(counts(r#"{"users":3,"tickets":1}"#).unwrap_err().to_string().contains("time_entries"));
     }
 
     #[test]

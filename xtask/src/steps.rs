@@ -5,26 +5,10 @@ use crate::{deny, features, hygiene, ignored, msrv, names, onboarding, readme, t
 
 /// Every check of `cargo xtask test`, in the order they run.
 pub(crate) const STEPS: &[Step] = &[
-    Step {
-        name: "fmt",
-        about: "rustfmt leaves every file as it is",
-        run: toolchain::fmt,
-    },
-    Step {
-        name: "walls",
-        about: "no crate depends on what its wall forbids",
-        run: walls::check,
-    },
-    Step {
-        name: "names",
-        about: "sled, reqwest and backoff are each named in one file",
-        run: names::check,
-    },
-    Step {
-        name: "ignored",
-        about: "no test or documentation example is switched off",
-        run: ignored::check,
-    },
+    Step { name: "fmt", about: "rustfmt leaves every file as it is", run: toolchain::fmt },
+    Step { name: "walls", about: "no crate depends on what its wall forbids", run: walls::check },
+    Step { name: "names", about: "sled, reqwest and backoff are each named in one file", run: names::check },
+    Step { name: "ignored", about: "no test or documentation example is switched off", run: ignored::check },
     Step {
         name: "hygiene",
         about: "no machine paths, no leftover markers, no dead relative links",
@@ -35,36 +19,16 @@ pub(crate) const STEPS: &[Step] = &[
         about: "README code equals the example files, and the set-up commands stand",
         run: readme::check,
     },
-    Step {
-        name: "msrv",
-        about: "no dependency needs a newer Rust than we promise",
-        run: msrv::check,
-    },
-    Step {
-        name: "deny",
-        about: "licences, duplicate versions and sources follow deny.toml",
-        run: deny::check,
-    },
-    Step {
-        name: "clippy",
-        about: "no warnings in any target with all features",
-        run: toolchain::clippy,
-    },
-    Step {
-        name: "test",
-        about: "all tests and documentation examples, in shared processes",
-        run: toolchain::test,
-    },
+    Step { name: "msrv", about: "no dependency needs a newer Rust than we promise", run: msrv::check },
+    Step { name: "deny", about: "licences, duplicate versions and sources follow deny.toml", run: deny::check },
+    Step { name: "clippy", about: "no warnings in any target with all features", run: toolchain::clippy },
+    Step { name: "test", about: "all tests and documentation examples, in shared processes", run: toolchain::test },
     Step {
         name: "features",
         about: "each library builds without warnings with no, each and all features",
         run: features::check,
     },
-    Step {
-        name: "docs",
-        about: "the documentation builds without warnings",
-        run: toolchain::docs,
-    },
+    Step { name: "docs", about: "the documentation builds without warnings", run: toolchain::docs },
     Step {
         name: "onboarding",
         about: "the main example: first run, second run, crash and resume",

@@ -12,15 +12,7 @@ pub(crate) fn fmt(workspace: &Workspace) -> Outcome {
 
 /// clippy over every target, warnings denied.
 pub(crate) fn clippy(workspace: &Workspace) -> Outcome {
-    let arguments = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let arguments = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     process::capture(&mut workspace.cargo(&arguments))?;
     Ok(Report::default())
 }
@@ -31,9 +23,7 @@ pub(crate) fn test(workspace: &Workspace) -> Outcome {
     let output = process::capture(&mut workspace.cargo(&arguments))?;
     let (passed, ignored) = count(&output);
     if ignored > 0 {
-        return Err(Failure::new(format!(
-            "{ignored} tests or documentation examples are ignored:\n{output}"
-        )));
+        return Err(Failure::new(format!("{ignored} tests or documentation examples are ignored:\n{output}")));
     }
     Ok(Report::figure(format!("{passed} tests")))
 }
@@ -48,9 +38,7 @@ pub(crate) fn docs(workspace: &Workspace) -> Outcome {
 /// How many tests passed and were ignored, over all test binaries.
 fn count(output: &str) -> (usize, usize) {
     let results = output.lines().filter(|line| line.starts_with("test result: "));
-    results.fold((0, 0), |(passed, ignored), line| {
-        (passed + number(line, "passed"), ignored + number(line, "ignored"))
-    })
+    results.fold((0, 0), |(passed, ignored), line| (passed + number(line, "passed"), ignored + number(line, "ignored")))
 }
 
 /// The number before `word` in a result line such as `ok. 3 passed; 0 failed; 1 ignored`.

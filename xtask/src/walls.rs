@@ -52,24 +52,9 @@ const ROOMS: &[Room] = &[
         // Its tests and examples stand in for the host program, which uses what it likes.
         free_tests: true,
     },
-    Room {
-        package: "bifrost-py",
-        may_use: &["bifrost-hub"],
-        never: &["axum"],
-        free_tests: false,
-    },
-    Room {
-        package: "bifrost-http",
-        may_use: &["bifrost-hub"],
-        never: &["pyo3"],
-        free_tests: true,
-    },
-    Room {
-        package: "xtask",
-        may_use: &[],
-        never: &[],
-        free_tests: false,
-    },
+    Room { package: "bifrost-py", may_use: &["bifrost-hub"], never: &["axum"], free_tests: false },
+    Room { package: "bifrost-http", may_use: &["bifrost-hub"], never: &["pyo3"], free_tests: true },
+    Room { package: "xtask", may_use: &[], never: &[], free_tests: false },
 ];
 
 /// Crates of others that only these packages may name in their manifest.
@@ -98,18 +83,10 @@ fn violations(metadata: &Metadata) -> Vec<String> {
     for package in metadata.members() {
         match ROOMS.iter().find(|room| room.package == package.name) {
             Some(room) => {
-                found.extend(
-                    package
-                        .dependencies
-                        .iter()
-                        .filter_map(|asked| edge_violation(room, asked, &ours)),
-                );
+                found.extend(package.dependencies.iter().filter_map(|asked| edge_violation(room, asked, &ours)));
                 found.extend(detours(room, package, metadata));
             }
-            None => found.push(format!(
-                "{}: give the package a row in xtask/src/walls.rs",
-                package.name
-            )),
+            None => found.push(format!("{}: give the package a row in xtask/src/walls.rs", package.name)),
         }
     }
     found
@@ -126,36 +103,20 @@ fn edge_violation(room: &Room, asked: &Dependency, ours: &HashSet<&str>) -> Opti
     }
     let (_, owners) = OWNED.iter().find(|(owned, _)| *owned == name)?;
     let fine = owners.contains(&room.package) || (is_test && room.free_tests);
-    (!fine).then(|| {
-        format!(
-            "{} -> {name}: only {} may ask for it",
-            room.package,
-            owners.join(" and ")
-        )
-    })
+    (!fine).then(|| format!("{} -> {name}: only {} may ask for it", room.package, owners.join(" and ")))
 }
 
 /// Ways by which a shipped dependency of `package` reaches what must never reach it, direct ones aside.
 fn detours(room: &Room, package: &Package, metadata: &Metadata) -> Vec<String> {
     let by_id = metadata.by_id();
-    let name = |id: &str| {
-        by_id
-            .get(id)
-            .map_or_else(|| id.to_owned(), |package| package.name.clone())
-    };
+    let name = |id: &str| by_id.get(id).map_or_else(|| id.to_owned(), |package| package.name.clone());
     let way_back = reached(&package.id, metadata);
     let mut found: Vec<_> = way_back
         .keys()
         .filter(|id| room.never.contains(&name(id).as_str()))
         .map(|id| path_to(id, &way_back).iter().map(|step| name(step)).collect::<Vec<_>>())
         .filter(|path| path.len() > 2)
-        .map(|path| {
-            format!(
-                "{}: what {} ships must not contain the last",
-                path.join(" -> "),
-                room.package
-            )
-        })
+        .map(|path| format!("{}: what {} ships must not contain the last", path.join(" -> "), room.package))
         .collect();
     found.sort_unstable();
     found
@@ -163,12 +124,7 @@ fn detours(room: &Room, package: &Package, metadata: &Metadata) -> Vec<String> {
 
 /// Every package that ships with `start`, each with the one before it on a shortest way.
 fn reached<'a>(start: &'a str, metadata: &'a Metadata) -> HashMap<&'a str, &'a str> {
-    let nodes: HashMap<_, _> = metadata
-        .resolve
-        .nodes
-        .iter()
-        .map(|node| (node.id.as_str(), node))
-        .collect();
+    let nodes: HashMap<_, _> = metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
     let mut way_back = HashMap::new();
     let mut waiting = VecDeque::from([start]);
     while let Some(id) = waiting.pop_front() {
@@ -199,20 +155,8 @@ mod tests {
         vec![
             ("bifrost-core", &["serde", "sled", "dev:bifrost-core", "dev:proptest"]),
             ("bifrost-actors", &["bifrost-core", "ractor", "dev:proptest"]),
-            (
-                "bifrost-integrations",
-                &[
-                    "bifrost-core",
-                    "reqwest",
-                    "backoff",
-                    "hyper",
-                    "dev:bifrost-integrations",
-                ],
-            ),
-            (
-                "bifrost-hub",
-                &["bifrost-core", "bifrost-actors", "bifrost-integrations", "dev:hyper"],
-            ),
+            ("bifrost-integrations", &["bifrost-core", "reqwest", "backoff", "hyper", "dev:bifrost-integrations"]),
+            ("bifrost-hub", &["bifrost-core", "bifrost-actors", "bifrost-integrations", "dev:hyper"]),
             ("bifrost-py", &["bifrost-hub", "pyo3"]),
             ("xtask", &["serde"]),
         ]
@@ -227,11 +171,8 @@ mod tests {
             extended.extend((*name == package).then_some(dependency));
             dependencies.push(extended);
         }
-        let members: Vec<_> = house
-            .iter()
-            .zip(&dependencies)
-            .map(|((name, _), list)| (*name, list.as_slice()))
-            .collect();
+        let members: Vec<_> =
+            house.iter().zip(&dependencies).map(|((name, _), list)| (*name, list.as_slice())).collect();
         violations(&made_up::workspace(&members))
     }
 
@@ -256,10 +197,7 @@ mod tests {
             ("xtask", "bifrost-core"),
         ] {
             let found = with(package, dependency);
-            assert_eq!(
-                found[0],
-                format!("{package} -> {dependency}: a wall stands between them")
-            );
+            assert_eq!(found[0], format!("{package} -> {dependency}: a wall stands between them"));
         }
     }
 
@@ -287,11 +225,7 @@ mod tests {
         ] {
             let edge = format!("{package} -> {}: only ", dependency.trim_start_matches("dev:"));
             let found = with(package, dependency);
-            assert_eq!(
-                found.iter().filter(|told| told.starts_with(&edge)).count(),
-                1,
-                "{found:?}"
-            );
+            assert_eq!(found.iter().filter(|told| told.starts_with(&edge)).count(), 1, "{found:?}");
         }
     }
 
@@ -302,11 +236,7 @@ mod tests {
         made_up::add(&mut metadata, "referencing", &["reqwest"]);
         let found = violations(&metadata);
         assert_eq!(found.len(), 1);
-        assert!(
-            found[0].starts_with("bifrost-core -> jsonschema -> referencing -> reqwest: "),
-            "{}",
-            found[0]
-        );
+        assert!(found[0].starts_with("bifrost-core -> jsonschema -> referencing -> reqwest: "), "{}", found[0]);
     }
 
     #[test]

@@ -28,19 +28,13 @@ impl Workspace {
         let manifest = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
         match manifest.parent() {
             Some(root) if output.status.success() => Ok(Self::at(root.to_owned())),
-            _ => Err(format!(
-                "cargo found no workspace here: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            )),
+            _ => Err(format!("cargo found no workspace here: {}", String::from_utf8_lossy(&output.stderr).trim())),
         }
     }
 
     /// The workspace in `root`.
     pub(crate) fn at(root: PathBuf) -> Self {
-        Self {
-            root,
-            metadata: OnceCell::new(),
-        }
+        Self { root, metadata: OnceCell::new() }
     }
 
     /// The root folder.
@@ -71,10 +65,7 @@ impl Workspace {
             None => self.walked_files()?,
         };
         names.sort_unstable();
-        Ok(names
-            .into_iter()
-            .filter_map(|name| self.read(&name).map(|text| (name, text)))
-            .collect())
+        Ok(names.into_iter().filter_map(|name| self.read(&name).map(|text| (name, text))).collect())
     }
 
     /// The content of one file, if it is there and is text.
@@ -89,11 +80,7 @@ impl Workspace {
             .output()
             .ok()?;
         let names = String::from_utf8(output.stdout).ok()?;
-        let names: Vec<_> = names
-            .split('\0')
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let names: Vec<_> = names.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         // A source archive inside somebody else's repository is ignored there: git then knows no file of it.
         (output.status.success() && !names.is_empty()).then_some(names)
     }
@@ -118,12 +105,8 @@ impl Workspace {
 
 /// `path` from `root`, with forward slashes on every platform.
 fn relative(root: &Path, path: &Path) -> Option<String> {
-    let parts: Option<Vec<_>> = path
-        .strip_prefix(root)
-        .ok()?
-        .components()
-        .map(|part| part.as_os_str().to_str())
-        .collect();
+    let parts: Option<Vec<_>> =
+        path.strip_prefix(root).ok()?.components().map(|part| part.as_os_str().to_str()).collect();
     Some(parts?.join("/"))
 }
 

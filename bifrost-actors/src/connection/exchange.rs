@@ -35,25 +35,12 @@ impl<'a> AtWork<'a> {
         myself: &'a ActorRef<ConnectionMessage>,
         state: &'a mut ConnectionActorState,
     ) -> Result<Self> {
-        let ConnectionActorState {
-            tenant,
-            id,
-            published,
-            book,
-            waiting,
-        } = state;
+        let ConnectionActorState { tenant, id, published, book, waiting } = state;
         let (loaded, fresh) = match book.take() {
             Some(book) => (book, false),
             None => (load(tenant, id).await?, true),
         };
-        let mut work = Self {
-            myself,
-            tenant,
-            id,
-            published,
-            waiting,
-            book: book.insert(loaded),
-        };
+        let mut work = Self { myself, tenant, id, published, waiting, book: book.insert(loaded) };
         if fresh {
             work.show_tokens();
             work.show_status();
@@ -100,12 +87,7 @@ impl<'a> AtWork<'a> {
         end: Result<Result<TokenSet, ExchangeFailure>>,
     ) {
         self.waiting.exchange = None;
-        match end.unwrap_or_else(|error| {
-            Err(ExchangeFailure {
-                cause: Cause::ProviderDown,
-                error,
-            })
-        }) {
+        match end.unwrap_or_else(|error| Err(ExchangeFailure { cause: Cause::ProviderDown, error })) {
             Ok(set) => self.succeeded(key, set).await,
             Err(failure) if failure.cause.passes_by_itself() => {
                 // Without an answer nobody knows whether the refresh token was rotated.
@@ -238,12 +220,7 @@ impl<'a> AtWork<'a> {
         self.book.happen(ConnectionEvent::ExchangeDeferred);
         self.fail_all(&error.duplicate().retry(Retry::After(delay)));
         if self.book.tokens.contains_key(key) {
-            let again = after(
-                &self.tenant.hub.clock,
-                delay,
-                self.myself,
-                ConnectionMessage::RenewalDue(key.clone()),
-            );
+            let again = after(&self.tenant.hub.clock, delay, self.myself, ConnectionMessage::RenewalDue(key.clone()));
             self.waiting.renewals.insert(key.clone(), again);
         }
     }
@@ -266,19 +243,11 @@ impl<'a> AtWork<'a> {
             }
         }
         let cause = self.book.cause(failure.cause);
-        let refusal = Refusal {
-            cause,
-            message: failure.error.to_string(),
-            at: self.now(),
-        };
+        let refusal = Refusal { cause, message: failure.error.to_string(), at: self.now() };
         self.book.happen(ConnectionEvent::ExchangeRefused);
         let error = state::refused(&refusal);
-        let refresh = RefreshRecord {
-            intent: None,
-            refused: Some(refusal),
-            deferred: None,
-            ..self.book.refresh.clone()
-        };
+        let refresh =
+            RefreshRecord { intent: None, refused: Some(refusal), deferred: None, ..self.book.refresh.clone() };
         if let Err(error) = self.store_refusal(refresh, cause).await {
             tracing::error!(tenant = %self.tenant.id, connection = %self.id, %error, "a refusal could not be stored");
         }
@@ -337,11 +306,7 @@ impl<'a> AtWork<'a> {
 
     fn show_tokens(&self) {
         let live = if self.book.record.enabled {
-            self.book
-                .tokens
-                .iter()
-                .map(|(key, record)| (key.clone(), record.to_token()))
-                .collect()
+            self.book.tokens.iter().map(|(key, record)| (key.clone(), record.to_token())).collect()
         } else {
             HashMap::new()
         };
@@ -365,12 +330,7 @@ impl<'a> AtWork<'a> {
             return;
         }
         let wait = token.refresh_at(self.tenant.hub.entropy.fraction()).since(now);
-        let due = after(
-            &self.tenant.hub.clock,
-            wait,
-            self.myself,
-            ConnectionMessage::RenewalDue(key.clone()),
-        );
+        let due = after(&self.tenant.hub.clock, wait, self.myself, ConnectionMessage::RenewalDue(key.clone()));
         self.waiting.renewals.insert(key.clone(), due);
     }
 
@@ -393,11 +353,7 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
         // An intent without a result: the process died between sending and storing.
         rotation_in_doubt: loaded.refresh.intent.is_some(),
         refresh: loaded.refresh,
-        tokens: loaded
-            .tokens
-            .into_iter()
-            .map(|token| (token.key.clone(), token))
-            .collect(),
+        tokens: loaded.tokens.into_iter().map(|token| (token.key.clone(), token)).collect(),
         reread: false,
         failures: 0,
         unsaved: None,
@@ -405,10 +361,6 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
 }
 
 fn deadline_passed() -> Error {
-    Error::new(
-        ErrorKind::Timeout,
-        "exchange token",
-        "the provider did not answer within the exchange deadline",
-    )
-    .retry(Retry::Later)
+    Error::new(ErrorKind::Timeout, "exchange token", "the provider did not answer within the exchange deadline")
+        .retry(Retry::Later)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bifrost_core::connection::ConnectionRecord;
 use bifrost_core::credential::{Token, TokenKey, TokenSource};
 use bifrost_core::{ConnectionId, Error, ErrorKind, ProviderId, Result, TenantId};
 use ractor::RpcReplyPort;
@@ -21,19 +22,21 @@ pub(crate) struct ConnectionTokens {
     tenant: TenantId,
     id: ConnectionId,
     provider: ProviderId,
+    application: Arc<str>,
     /// What the connection shows. When its tenant is put to rest it shows nothing any more, and the next look goes to
     /// the tenant that was woken since.
     published: ArcSwap<Published>,
 }
 
 impl ConnectionTokens {
-    pub(crate) fn new(tenant: &TenantShared, id: ConnectionId, provider: &ProviderId) -> Self {
+    pub(crate) fn new(tenant: &TenantShared, record: &ConnectionRecord) -> Self {
         Self {
             hub: Arc::clone(&tenant.hub),
             tenant: tenant.id.clone(),
-            published: ArcSwap::new(tenant.published(&id)),
-            id,
-            provider: provider.clone(),
+            published: ArcSwap::new(tenant.published(&record.id)),
+            id: record.id.clone(),
+            provider: record.settings.provider.clone(),
+            application: record.application.as_str().into(),
         }
     }
 
@@ -51,20 +54,13 @@ impl ConnectionTokens {
     async fn acquire_once(&self, key: &TokenKey, rejected: Option<u64>) -> Result<Token> {
         let guard = self.hub.enter(&self.tenant).await?;
         self.published.store(guard.0.published(&self.id));
-        let ask = |reply: RpcReplyPort<Result<Token>>| ConnectionMessage::Acquire {
-            key: key.clone(),
-            rejected,
-            reply,
-        };
+        let ask = |reply: RpcReplyPort<Result<Token>>| ConnectionMessage::Acquire { key: key.clone(), rejected, reply };
         guard.0.ask_connection(&self.id, ask).await
     }
 
     /// Says whose connection it is.
     fn name(&self, error: Error) -> Error {
-        error
-            .with("tenant", &self.tenant)
-            .with("provider", &self.provider)
-            .with("connection", &self.id)
+        error.with("tenant", &self.tenant).with("provider", &self.provider).with("connection", &self.id)
     }
 }
 
@@ -75,6 +71,10 @@ impl TokenSource for ConnectionTokens {
             Some(token) => Ok(token),
             None => self.acquire(key, None).await,
         }
+    }
+
+    fn application(&self) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.application))
     }
 
     async fn replace(&self, key: &TokenKey, rejected: &Token) -> Result<Token> {
@@ -103,9 +103,6 @@ impl TenantShared {
 
 impl fmt::Debug for ConnectionTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionTokens")
-            .field("tenant", &self.tenant)
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("ConnectionTokens").field("tenant", &self.tenant).field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -70,12 +70,7 @@ impl Book {
                 return Decision::Live(token);
             }
         }
-        if let Some(refusal) = self
-            .refresh
-            .refused
-            .as_ref()
-            .filter(|refusal| still_believed(refusal, now))
-        {
+        if let Some(refusal) = self.refresh.refused.as_ref().filter(|refusal| still_believed(refusal, now)) {
             return Decision::Refuse(refused(refusal));
         }
         match &self.refresh.deferred {
@@ -89,12 +84,9 @@ impl Book {
     /// The refresh token to spend, where the credential uses one.
     pub(crate) fn refresh_token(&self) -> Option<Secret> {
         match self.credential.as_ref() {
-            Credential::RefreshToken { refresh_token, .. } => Some(
-                self.refresh
-                    .refresh_token
-                    .clone()
-                    .unwrap_or_else(|| refresh_token.clone()),
-            ),
+            Credential::RefreshToken { refresh_token, .. } => {
+                Some(self.refresh.refresh_token.clone().unwrap_or_else(|| refresh_token.clone()))
+            }
             _ => None,
         }
     }
@@ -109,9 +101,7 @@ impl Book {
 
     /// Takes a new token set in: the records to store.
     pub(crate) fn accept(&self, key: &TokenKey, set: &TokenSet, now: Timestamp) -> (TokenRecord, RefreshRecord) {
-        let lifetime = set
-            .expires_in
-            .unwrap_or(bifrost_core::credential::DEFAULT_TOKEN_LIFETIME);
+        let lifetime = set.expires_in.unwrap_or(bifrost_core::credential::DEFAULT_TOKEN_LIFETIME);
         let token = TokenRecord {
             key: key.clone(),
             access: set.access.clone(),
@@ -140,21 +130,14 @@ impl Book {
 
     /// The cause to report: a revoked grant right after an answer that never came means that the rotation is lost.
     pub(crate) fn cause(&self, cause: Cause) -> Cause {
-        if cause == Cause::Revoked && self.rotation_in_doubt {
-            Cause::RotationLost
-        } else {
-            cause
-        }
+        if cause == Cause::Revoked && self.rotation_in_doubt { Cause::RotationLost } else { cause }
     }
 
     /// Notes a failure that passes by itself: when to try again.
     pub(crate) fn defer(&mut self, error: &Error, now: Timestamp, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let delay = retry_delay(self.failures, error.retry_after(), jitter);
-        self.refresh.deferred = Some(Deferral {
-            until: now.saturating_add(delay),
-            error: error.to_report(),
-        });
+        self.refresh.deferred = Some(Deferral { until: now.saturating_add(delay), error: error.to_report() });
         delay
     }
 
@@ -162,9 +145,7 @@ impl Book {
     pub(crate) fn status(&self) -> ConnectionStatus {
         let refused = self.refresh.refused.as_ref();
         let deferred = self.refresh.deferred.as_ref();
-        let cause = refused
-            .map(|refusal| refusal.cause)
-            .or(deferred.map(|_| Cause::ProviderDown));
+        let cause = refused.map(|refusal| refusal.cause).or(deferred.map(|_| Cause::ProviderDown));
         let renewal = self.tokens.values().map(|token| token.to_token().refresh_at(0.0)).min();
         ConnectionStatus {
             id: self.record.id.clone(),
@@ -197,10 +178,7 @@ fn still_believed(refusal: &Refusal, now: Timestamp) -> bool {
 /// The delay after failure number `failures`.
 pub(crate) fn retry_delay(failures: u32, asked: Option<Duration>, jitter: f64) -> Duration {
     let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(30));
-    let own = FIRST_RETRY
-        .saturating_mul(factor)
-        .min(LAST_RETRY)
-        .mul_f64(1.0 - 0.5 * jitter.clamp(0.0, 1.0));
+    let own = FIRST_RETRY.saturating_mul(factor).min(LAST_RETRY).mul_f64(1.0 - 0.5 * jitter.clamp(0.0, 1.0));
     asked.map_or(own, |asked| own.max(asked))
 }
 
@@ -226,18 +204,11 @@ mod tests {
 
     #[test]
     fn a_lost_grant_is_believed_for_good_and_a_missing_consent_for_a_while() {
-        let refusal = |cause| Refusal {
-            cause,
-            message: String::new(),
-            at: Timestamp::from_millis(0),
-        };
+        let refusal = |cause| Refusal { cause, message: String::new(), at: Timestamp::from_millis(0) };
         let later = Timestamp::from_millis(10 * 60 * 1000);
         assert!(still_believed(&refusal(Cause::Revoked), later));
         assert!(!still_believed(&refusal(Cause::ConsentMissing), later));
-        assert!(still_believed(
-            &refusal(Cause::ConsentMissing),
-            Timestamp::from_millis(1000)
-        ));
+        assert!(still_believed(&refusal(Cause::ConsentMissing), Timestamp::from_millis(1000)));
     }
 
     proptest! {

@@ -39,15 +39,8 @@ impl Attempt {
         actor: &ActorRef<ExecutionMessage>,
     ) -> Self {
         let run = run(workflow, context, params, Arc::clone(journal));
-        let task = report(actor, run, move |end| ExecutionMessage::AttemptEnded {
-            attempt: number,
-            end,
-        });
-        Self {
-            number,
-            journal: Arc::clone(journal),
-            _task: task,
-        }
+        let task = report(actor, run, move |end| ExecutionMessage::AttemptEnded { attempt: number, end });
+        Self { number, journal: Arc::clone(journal), _task: task }
     }
 
     /// Which attempt it is.

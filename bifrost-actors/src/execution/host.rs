@@ -93,19 +93,9 @@ impl ContextHost for RunHost {
     async fn secret(&self, name: &SecretName) -> Result<Secret> {
         let _busy = self.journal.busy();
         let found = settings::inherited_secret(&self.tenant, name).await?;
-        let outcome = if found.is_some() {
-            AuditOutcome::Allowed
-        } else {
-            AuditOutcome::Failed
-        };
-        let record = AuditRecord::new(
-            self.clock().now(),
-            self.principal(),
-            "secret.read",
-            name.as_str(),
-            outcome,
-        )
-        .on_behalf_of(self.info.principal.clone());
+        let outcome = if found.is_some() { AuditOutcome::Allowed } else { AuditOutcome::Failed };
+        let record = AuditRecord::new(self.clock().now(), self.principal(), "secret.read", name.as_str(), outcome)
+            .on_behalf_of(self.info.principal.clone());
         self.tenant.audit(&record).await?;
         found.ok_or_else(|| settings::secret_missing(&self.tenant.id, name))
     }

@@ -104,11 +104,7 @@ pub(crate) enum Asked {
 impl Stored {
     /// An execution that was not accepted yet.
     pub(crate) fn new(record: ExecutionRecord) -> Self {
-        Self {
-            record,
-            steps: Vec::new(),
-            events: Vec::new(),
-        }
+        Self { record, steps: Vec::new(), events: Vec::new() }
     }
 }
 
@@ -122,10 +118,7 @@ impl Journal {
         quota: Quota,
     ) -> Arc<Self> {
         let Stored { record, steps, events } = stored;
-        let identities = steps
-            .iter()
-            .map(|step| ((step.name.clone(), step.occurrence), step.ordinal))
-            .collect();
+        let identities = steps.iter().map(|step| ((step.name.clone(), step.occurrence), step.ordinal)).collect();
         let mut record = record;
         record.last_event = record.last_event.max(events.last().map_or(0, |event| event.seq));
         live.publish(events);
@@ -197,19 +190,9 @@ impl Journal {
         inner.record.run_deadline.get_or_insert(now.saturating_add(run_for));
         inner.record_dirty = true;
         let attempt = inner.record.attempt;
-        inner.run = Run {
-            attempt,
-            ..Run::default()
-        };
+        inner.run = Run { attempt, ..Run::default() };
         inner.open_for_replay();
-        inner.emit(
-            now,
-            EventBody::State {
-                state: ExecutionState::Running,
-                attempt,
-                reason: None,
-            },
-        );
+        inner.emit(now, EventBody::State { state: ExecutionState::Running, attempt, reason: None });
         Ok(attempt)
     }
 
@@ -247,12 +230,7 @@ impl Journal {
     /// Effects that were sent and whose outcome is not known, by name.
     pub(crate) fn effects_in_doubt(&self) -> Vec<String> {
         let in_doubt = |step: &&StepRecord| matches!(step.state, StepState::Intended | StepState::Unknown);
-        self.lock()
-            .steps
-            .values()
-            .filter(in_doubt)
-            .map(|step| step.name.clone())
-            .collect()
+        self.lock().steps.values().filter(in_doubt).map(|step| step.name.clone()).collect()
     }
 
     /// Numbers the next step of this name in this attempt.
@@ -284,10 +262,8 @@ impl Journal {
             return Ok(Asked::Gated);
         }
         if inner.steps.len() >= self.quota.max_steps as usize {
-            return Err(
-                Error::new(ErrorKind::QuotaExceeded, "run step", "the execution has too many steps")
-                    .with("limit", self.quota.max_steps),
-            );
+            return Err(Error::new(ErrorKind::QuotaExceeded, "run step", "the execution has too many steps")
+                .with("limit", self.quota.max_steps));
         }
         let ticket = inner.start(name, occurrence, kind, self.clock.now());
         let durable = match kind {
@@ -324,10 +300,7 @@ impl Journal {
         if run.gated > 0 && run.open == 0 && !run.replay.is_empty() && run.closed.is_none() {
             let attention = inner.shape_changed();
             inner.run.attention = Some(attention);
-            inner.run.closed = Some((
-                ErrorKind::NeedsAttention,
-                "the workflow's code no longer fits its journal",
-            ));
+            inner.run.closed = Some((ErrorKind::NeedsAttention, "the workflow's code no longer fits its journal"));
             drop(inner);
             self.changed.notify_waiters();
         }
@@ -336,8 +309,7 @@ impl Journal {
     /// Stores what became of a step; `None` when there is nothing to wait for.
     pub(crate) fn finish_step(&self, attempt: u32, ordinal: u32, state: StepState) -> Result<Option<Durable>> {
         if let StepState::Confirmed { result } = &state {
-            self.quota
-                .check_result(serde_json::to_vec(result).map_or(usize::MAX, |text| text.len()))?;
+            self.quota.check_result(serde_json::to_vec(result).map_or(usize::MAX, |text| text.len()))?;
         }
         let mut inner = self.lock();
         inner.check_open(attempt)?;
@@ -355,19 +327,11 @@ impl Journal {
         if let Err(error) = inner.check_open(attempt) {
             return error;
         }
-        let name = inner
-            .steps
-            .get(&ordinal)
-            .map(|step| step.name.clone())
-            .unwrap_or_default();
-        let error = Error::new(
-            ErrorKind::NeedsAttention,
-            "run effect",
-            "whether the write was applied is unknown",
-        )
-        .with("execution", inner.record.id)
-        .with("step", &name)
-        .next_action("look at the provider, then resolve the execution as done, not done or abort");
+        let name = inner.steps.get(&ordinal).map(|step| step.name.clone()).unwrap_or_default();
+        let error = Error::new(ErrorKind::NeedsAttention, "run effect", "whether the write was applied is unknown")
+            .with("execution", inner.record.id)
+            .with("step", &name)
+            .next_action("look at the provider, then resolve the execution as done, not done or abort");
         inner.run.attention = Some(Attention::UnknownEffect { ordinal, name });
         inner.run.closed = Some((ErrorKind::NeedsAttention, "whether a write was applied is unknown"));
         drop(inner);
@@ -379,10 +343,7 @@ impl Journal {
     pub(crate) fn decide_effect(&self, ordinal: u32, state: StepState) -> Result<()> {
         let now = self.clock.now();
         let mut inner = self.lock();
-        let step = inner
-            .steps
-            .get_mut(&ordinal)
-            .ok_or_else(|| Error::internal("resolve attention", "no such step"))?;
+        let step = inner.steps.get_mut(&ordinal).ok_or_else(|| Error::internal("resolve attention", "no such step"))?;
         step.state = state;
         step.changed_at = now;
         inner.dirty_steps.insert(ordinal);
@@ -409,12 +370,7 @@ impl Journal {
     pub(crate) fn problem(&self, attempt: u32, problem: ErrorReport) {
         let mut inner = self.lock();
         if inner.check_open(attempt).is_ok() {
-            inner.emit(
-                self.clock.now(),
-                EventBody::Problem {
-                    error: problem.to_string(),
-                },
-            );
+            inner.emit(self.clock.now(), EventBody::Problem { error: problem.to_string() });
             inner.run.problems.push(problem);
         }
     }
@@ -433,9 +389,7 @@ impl Journal {
         };
         let events = inner.take_pending();
         let mut batch = Batch::new();
-        let key = self
-            .store
-            .key(Kind::Events, &[inner.record.id.as_bytes(), &first.to_be_bytes()])?;
+        let key = self.store.key(Kind::Events, &[inner.record.id.as_bytes(), &first.to_be_bytes()])?;
         self.store.put(&mut batch, key, &events)?;
         self.enqueue(&mut inner, batch).map(Some)
     }
@@ -541,11 +495,7 @@ impl Inner {
         }
         let known = Some(step.state.clone());
         let idempotency_key = self.key_of(ordinal);
-        Ok(StepTicket {
-            ordinal,
-            idempotency_key,
-            known,
-        })
+        Ok(StepTicket { ordinal, idempotency_key, known })
     }
 
     fn start(&mut self, name: &str, occurrence: u32, kind: StepKind, now: bifrost_core::Timestamp) -> StepTicket {
@@ -567,22 +517,11 @@ impl Inner {
         );
         self.identities.insert((name.to_owned(), occurrence), ordinal);
         self.run.open += 1;
-        self.emit(
-            now,
-            EventBody::StepStarted {
-                name: name.to_owned(),
-                occurrence,
-                kind,
-            },
-        );
+        self.emit(now, EventBody::StepStarted { name: name.to_owned(), occurrence, kind });
         if kind == StepKind::Effect {
             self.dirty_steps.insert(ordinal);
         }
-        StepTicket {
-            ordinal,
-            idempotency_key: self.key_of(ordinal),
-            known: None,
-        }
+        StepTicket { ordinal, idempotency_key: self.key_of(ordinal), known: None }
     }
 
     /// The workflow goes on although steps failed in a way that may pass: what follows depends on those failures, so
@@ -610,11 +549,7 @@ impl Inner {
             StepState::Confirmed { .. } => Some(EventBody::StepFinished { name, occurrence }),
             StepState::Refused { error } | StepState::NotApplied { error } => {
                 let error = error.to_string();
-                Some(EventBody::StepFailed {
-                    name,
-                    occurrence,
-                    error,
-                })
+                Some(EventBody::StepFailed { name, occurrence, error })
             }
             StepState::Intended | StepState::Unknown => None,
         };
@@ -634,11 +569,7 @@ impl Inner {
 
     fn emit(&mut self, at: bifrost_core::Timestamp, body: EventBody) {
         self.record.last_event += 1;
-        self.pending.push(Event {
-            seq: self.record.last_event,
-            at,
-            body,
-        });
+        self.pending.push(Event { seq: self.record.last_event, at, body });
     }
 
     /// Events that the commit being built carries.
@@ -656,11 +587,7 @@ impl Inner {
 
     fn shape_changed(&self) -> Attention {
         Attention::ShapeChanged {
-            recorded: self
-                .steps
-                .values()
-                .map(|step| format!("{}#{}", step.name, step.occurrence))
-                .collect(),
+            recorded: self.steps.values().map(|step| format!("{}#{}", step.name, step.occurrence)).collect(),
             requested: self.run.requested.clone(),
         }
     }

@@ -16,11 +16,9 @@ pub(crate) async fn record(store: &TenantStore, id: ExecutionId) -> Result<Execu
     let key = store.key(Kind::Execution, &[id.as_bytes()])?;
     match store.get::<ExecutionRecord>(&key).await? {
         Some(found) => Ok(found.value),
-        None => Err(
-            Error::new(ErrorKind::NotFound, "find execution", "no execution of this id")
-                .with("tenant", store.scope())
-                .with("execution", id),
-        ),
+        None => Err(Error::new(ErrorKind::NotFound, "find execution", "no execution of this id")
+            .with("tenant", store.scope())
+            .with("execution", id)),
     }
 }
 

@@ -53,10 +53,7 @@ pub(crate) fn request_hash(record: &ExecutionRecord) -> String {
     hasher.update(record.workflow.as_str().as_bytes());
     hasher.update([0]);
     hasher.update(record.params.to_string().as_bytes());
-    hasher.finalize()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where an idempotency key is kept; the key itself may be personal and is hashed.
@@ -114,19 +111,11 @@ impl Actor for ExecutionActor {
             ExecutionMessage::RetryDue => run.get_in_line(),
             ExecutionMessage::QueueDeadline => run.queue_deadline().await?,
             ExecutionMessage::RunDeadline => run.run_deadline().await?,
-            ExecutionMessage::Cancel {
-                principal,
-                reason,
-                reply,
-            } => {
+            ExecutionMessage::Cancel { principal, reason, reply } => {
                 let _ = reply.send(run.cancel(principal, reason).await);
             }
             ExecutionMessage::CancelGraceOver => run.grace_over().await?,
-            ExecutionMessage::Resolve {
-                principal,
-                resolution,
-                reply,
-            } => {
+            ExecutionMessage::Resolve { principal, resolution, reply } => {
                 let _ = reply.send(run.resolve(principal, resolution).await);
             }
             ExecutionMessage::FlushSoon => run.flush_soon(),

@@ -41,10 +41,7 @@ impl Running<'_> {
                 if let Some(key) = &record.idempotency_key {
                     let key = tenant.store.key(Kind::Idempotency, &[&idempotency_parts(key)])?;
                     batch.require(Precondition::Absent(key.clone()));
-                    let entry = IdempotencyRecord {
-                        execution: record.id,
-                        request: request_hash(record),
-                    };
+                    let entry = IdempotencyRecord { execution: record.id, request: request_hash(record) };
                     tenant.store.put(batch, key, &entry)?;
                 }
                 batch.put(tenant.store.active_key(&record.id)?, Vec::new());
@@ -80,8 +77,7 @@ impl Running<'_> {
             ExecutionState::Running => {
                 // The attempt died with its process: it counts, and its journal is replayed.
                 let reason = Some("its process died; taken up again".to_owned());
-                self.commit(|record| record.become_state(ExecutionState::Pending), reason, None)
-                    .await?;
+                self.commit(|record| record.become_state(ExecutionState::Pending), reason, None).await?;
             }
             _ => {}
         }
@@ -99,10 +95,8 @@ impl Running<'_> {
     /// Starts the clocks that run while it waits, and gets in line now or when its retry is due.
     fn wait_for_start(&mut self) {
         let now = self.state.tenant.hub.clock.now();
-        let (run_deadline, queue_deadline, retry_at) = self
-            .state
-            .journal
-            .with_record(|record| (record.run_deadline, record.queue_deadline, record.retry_at));
+        let (run_deadline, queue_deadline, retry_at) =
+            self.state.journal.with_record(|record| (record.run_deadline, record.queue_deadline, record.retry_at));
         match run_deadline {
             Some(deadline) => {
                 self.state.timers.run = Some(self.after(deadline.since(now), ExecutionMessage::RunDeadline));
@@ -135,10 +129,7 @@ impl Running<'_> {
 
     /// Begins an attempt in the slot that was granted.
     pub(super) fn start_attempt(&mut self, slot: Slot) -> Result<()> {
-        let pending = self
-            .state
-            .journal
-            .with_record(|record| record.state == ExecutionState::Pending);
+        let pending = self.state.journal.with_record(|record| record.state == ExecutionState::Pending);
         let Some(workflow) = self.state.workflow.clone().filter(|_| pending && !self.state.draining) else {
             return Ok(());
         };
@@ -150,14 +141,8 @@ impl Running<'_> {
             self.state.timers.run = Some(self.after(deadlines.run, ExecutionMessage::RunDeadline));
         }
         let context = self.context(&record, &deadlines);
-        self.state.attempt = Some(Attempt::start(
-            number,
-            workflow,
-            context,
-            record.params,
-            &self.state.journal,
-            self.myself,
-        ));
+        self.state.attempt =
+            Some(Attempt::start(number, workflow, context, record.params, &self.state.journal, self.myself));
         self.state.slot = Some(slot);
         Ok(())
     }
@@ -180,12 +165,7 @@ impl Running<'_> {
     }
 
     pub(super) async fn attempt_ended(&mut self, attempt: u32, end: Result<AttemptEnd, Error>) -> Result<()> {
-        if self
-            .state
-            .attempt
-            .as_ref()
-            .is_none_or(|running| running.number() != attempt)
-        {
+        if self.state.attempt.as_ref().is_none_or(|running| running.number() != attempt) {
             return Ok(());
         }
         // What the workflow made of a store that refused is not its result: the actor starts again from the disk.
@@ -208,11 +188,7 @@ impl Running<'_> {
             attention,
             unfinished_replay,
             problems,
-            policy: self
-                .state
-                .workflow
-                .as_ref()
-                .map_or(&never, |workflow| workflow.spec().retry()),
+            policy: self.state.workflow.as_ref().map_or(&never, |workflow| workflow.spec().retry()),
             jitter: self.state.tenant.hub.entropy.fraction(),
             now: self.state.tenant.hub.clock.now(),
         });
@@ -237,27 +213,20 @@ impl Running<'_> {
     }
 
     pub(super) async fn queue_deadline(&mut self) -> Result<()> {
-        let (waiting, accepted_at, deadline) = self.state.journal.with_record(|record| {
-            (
-                record.state == ExecutionState::Pending,
-                record.accepted_at,
-                record.queue_deadline,
-            )
-        });
+        let (waiting, accepted_at, deadline) = self
+            .state
+            .journal
+            .with_record(|record| (record.state == ExecutionState::Pending, record.accepted_at, record.queue_deadline));
         if !waiting || self.state.attempt.is_some() {
             return Ok(());
         }
-        self.end(state::timed_out("queue", deadline.since(accepted_at), Vec::new()))
-            .await
+        self.end(state::timed_out("queue", deadline.since(accepted_at), Vec::new())).await
     }
 
     /// The workflow has run too long: the attempt is closed whether its code cooperates or not.
     pub(super) async fn run_deadline(&mut self) -> Result<()> {
         let (state, limit) = self.state.journal.with_record(|record| {
-            let limit = record
-                .run_deadline
-                .zip(record.started_at)
-                .map(|(end, start)| end.since(start));
+            let limit = record.run_deadline.zip(record.started_at).map(|(end, start)| end.since(start));
             (record.state, limit.unwrap_or_default())
         });
         match state {
@@ -320,10 +289,7 @@ impl Running<'_> {
 
     /// Carries out what a person decided.
     pub(super) async fn resolve(&mut self, principal: Principal, resolution: Resolution) -> Result<()> {
-        let (state, attention) = self
-            .state
-            .journal
-            .with_record(|record| (record.state, record.attention.clone()));
+        let (state, attention) = self.state.journal.with_record(|record| (record.state, record.attention.clone()));
         let Some(attention) = attention.filter(|_| state == ExecutionState::NeedsAttention) else {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -332,15 +298,10 @@ impl Running<'_> {
             )
             .with("execution", self.state.live.id()));
         };
-        let audit = self
-            .audit(principal, "execution.resolve", AuditOutcome::Allowed)
-            .with("decision", decision(&resolution));
+        let audit =
+            self.audit(principal, "execution.resolve", AuditOutcome::Allowed).with("decision", decision(&resolution));
         if resolution == Resolution::Abort {
-            let error = Error::new(
-                ErrorKind::NeedsAttention,
-                "resolve attention",
-                "a person decided to give up",
-            );
+            let error = Error::new(ErrorKind::NeedsAttention, "resolve attention", "a person decided to give up");
             let outcome = state::failed(error, self.doubts());
             return self.finish(outcome, None, Some(audit)).await;
         }
@@ -359,31 +320,22 @@ impl Running<'_> {
 
     fn apply(&mut self, attention: &Attention, resolution: Resolution) -> Result<()> {
         match (attention, resolution) {
-            (Attention::UnknownEffect { ordinal, .. }, Resolution::Done { result }) => self
-                .state
-                .journal
-                .decide_effect(*ordinal, StepState::Confirmed { result }),
-            (Attention::UnknownEffect { ordinal, .. }, Resolution::NotDone) => {
-                let error = Error::new(
-                    ErrorKind::Cancelled,
-                    "resolve attention",
-                    "a person found it was not applied",
-                );
-                let error = error.to_report();
-                self.state
-                    .journal
-                    .decide_effect(*ordinal, StepState::NotApplied { error })
+            (Attention::UnknownEffect { ordinal, .. }, Resolution::Done { result }) => {
+                self.state.journal.decide_effect(*ordinal, StepState::Confirmed { result })
             }
-            (Attention::UnknownEffect { name, .. }, _) => Err(Error::invalid(
-                "resolve attention",
-                "say whether the write was applied: done or not done",
-            )
-            .with("step", name)),
-            (Attention::WorkflowMissing, Resolution::Resume) if self.state.workflow.is_none() => Err(Error::invalid(
-                "resolve attention",
-                "the workflow is not registered in this process",
-            )
-            .next_action("start the hub with the workflow registered")),
+            (Attention::UnknownEffect { ordinal, .. }, Resolution::NotDone) => {
+                let error = Error::new(ErrorKind::Cancelled, "resolve attention", "a person found it was not applied");
+                let error = error.to_report();
+                self.state.journal.decide_effect(*ordinal, StepState::NotApplied { error })
+            }
+            (Attention::UnknownEffect { name, .. }, _) => {
+                Err(Error::invalid("resolve attention", "say whether the write was applied: done or not done")
+                    .with("step", name))
+            }
+            (Attention::WorkflowMissing, Resolution::Resume) if self.state.workflow.is_none() => {
+                Err(Error::invalid("resolve attention", "the workflow is not registered in this process")
+                    .next_action("start the hub with the workflow registered"))
+            }
             (_, Resolution::Resume) => Ok(()),
             _ => Err(Error::invalid("resolve attention", "only resume or abort fit here")),
         }
@@ -419,13 +371,9 @@ impl Running<'_> {
     }
 
     async fn put_back(&mut self, reason: Option<String>) -> Result<()> {
-        let running = self
-            .state
-            .journal
-            .with_record(|record| record.state == ExecutionState::Running);
+        let running = self.state.journal.with_record(|record| record.state == ExecutionState::Running);
         if running {
-            self.commit(|record| record.become_state(ExecutionState::Pending), reason, None)
-                .await?;
+            self.commit(|record| record.become_state(ExecutionState::Pending), reason, None).await?;
         }
         self.leave();
         Ok(())
@@ -446,18 +394,9 @@ impl Running<'_> {
         self.stop_attempt();
         let tenant = Arc::clone(&self.state.tenant);
         let now = tenant.hub.clock.now();
-        let good = matches!(
-            outcome.state,
-            ExecutionState::Succeeded | ExecutionState::CompletedWithErrors
-        );
-        let audited = if good {
-            AuditOutcome::Succeeded
-        } else {
-            AuditOutcome::Failed
-        };
-        let audit = self
-            .audit(Principal::System, "execution.finish", audited)
-            .with("state", outcome.state);
+        let good = matches!(outcome.state, ExecutionState::Succeeded | ExecutionState::CompletedWithErrors);
+        let audited = if good { AuditOutcome::Succeeded } else { AuditOutcome::Failed };
+        let audit = self.audit(Principal::System, "execution.finish", audited).with("state", outcome.state);
         let stored = outcome.clone();
         let durable = self.state.journal.commit_record(
             move |record| {
@@ -490,13 +429,10 @@ impl Running<'_> {
         audit: Option<AuditRecord>,
     ) -> Result<()> {
         let tenant = Arc::clone(&self.state.tenant);
-        let durable = self
-            .state
-            .journal
-            .commit_record(change, reason, |_, batch| match &audit {
-                Some(audit) => tenant.audit_log.append(batch, audit),
-                None => Ok(()),
-            })?;
+        let durable = self.state.journal.commit_record(change, reason, |_, batch| match &audit {
+            Some(audit) => tenant.audit_log.append(batch, audit),
+            None => Ok(()),
+        })?;
         self.state.journal.settle(durable).await.map(drop)
     }
 
@@ -528,9 +464,7 @@ impl Running<'_> {
     }
 
     fn doubts(&self) -> Vec<ErrorReport> {
-        state::doubt(&self.state.journal.effects_in_doubt())
-            .into_iter()
-            .collect()
+        state::doubt(&self.state.journal.effects_in_doubt()).into_iter().collect()
     }
 }
 

@@ -67,16 +67,7 @@ pub(crate) struct Returned<'a> {
 
 /// Decides what follows.
 pub(crate) fn decide(returned: Returned<'_>) -> Next {
-    let Returned {
-        record,
-        result,
-        attention,
-        unfinished_replay,
-        problems,
-        policy,
-        jitter,
-        now,
-    } = returned;
+    let Returned { record, result, attention, unfinished_replay, problems, policy, jitter, now } = returned;
     if record.state == ExecutionState::Cancelling {
         return Next::End(cancelled(problems));
     }
@@ -98,54 +89,26 @@ fn fits(deadline: Option<Timestamp>, now: Timestamp, delay: Duration) -> bool {
 }
 
 fn succeeded(output: Value, problems: Vec<ErrorReport>) -> Outcome {
-    let state = if problems.is_empty() {
-        ExecutionState::Succeeded
-    } else {
-        ExecutionState::CompletedWithErrors
-    };
-    Outcome {
-        state,
-        output,
-        error: None,
-        problems,
-    }
+    let state = if problems.is_empty() { ExecutionState::Succeeded } else { ExecutionState::CompletedWithErrors };
+    Outcome { state, output, error: None, problems }
 }
 
 /// The end of an execution whose workflow failed for good.
 pub(crate) fn failed(error: Error, problems: Vec<ErrorReport>) -> Outcome {
-    Outcome {
-        state: ExecutionState::Failed,
-        output: Value::Null,
-        error: Some(error.to_report()),
-        problems,
-    }
+    Outcome { state: ExecutionState::Failed, output: Value::Null, error: Some(error.to_report()), problems }
 }
 
 /// The end of an execution that was cancelled.
 pub(crate) fn cancelled(problems: Vec<ErrorReport>) -> Outcome {
     let error = Error::new(ErrorKind::Cancelled, "run workflow", "the execution was cancelled");
-    Outcome {
-        state: ExecutionState::Cancelled,
-        output: Value::Null,
-        error: Some(error.to_report()),
-        problems,
-    }
+    Outcome { state: ExecutionState::Cancelled, output: Value::Null, error: Some(error.to_report()), problems }
 }
 
 /// The end of an execution that took too long.
 pub(crate) fn timed_out(phase: &str, limit: Duration, problems: Vec<ErrorReport>) -> Outcome {
-    let error = Error::new(
-        ErrorKind::Timeout,
-        "run workflow",
-        format!("the {phase} deadline passed"),
-    )
-    .with("limit", format!("{}s", limit.as_secs_f64()));
-    Outcome {
-        state: ExecutionState::TimedOut,
-        output: Value::Null,
-        error: Some(error.to_report()),
-        problems,
-    }
+    let error = Error::new(ErrorKind::Timeout, "run workflow", format!("the {phase} deadline passed"))
+        .with("limit", format!("{}s", limit.as_secs_f64()));
+    Outcome { state: ExecutionState::TimedOut, output: Value::Null, error: Some(error.to_report()), problems }
 }
 
 /// A problem that tells of effects whose outcome is not known when the execution is ended from outside.
@@ -153,13 +116,9 @@ pub(crate) fn doubt(effects: &[String]) -> Option<ErrorReport> {
     if effects.is_empty() {
         return None;
     }
-    let error = Error::new(
-        ErrorKind::UnknownOutcome,
-        "run effect",
-        "it was ended while a write was under way",
-    )
-    .with("step", effects.join(", "))
-    .next_action("look at the provider whether the write was applied");
+    let error = Error::new(ErrorKind::UnknownOutcome, "run effect", "it was ended while a write was under way")
+        .with("step", effects.join(", "))
+        .next_action("look at the provider whether the write was applied");
     Some(error.to_report())
 }
 
@@ -216,10 +175,7 @@ mod tests {
     #[test]
     fn problems_make_the_difference() {
         let problem = Error::internal("test", "x").to_report();
-        assert_eq!(
-            ended(next(ExecutionState::Running, Ok(Value::Null), vec![])),
-            ExecutionState::Succeeded
-        );
+        assert_eq!(ended(next(ExecutionState::Running, Ok(Value::Null), vec![])), ExecutionState::Succeeded);
         let mixed = next(ExecutionState::Running, Ok(Value::Null), vec![problem]);
         assert_eq!(ended(mixed), ExecutionState::CompletedWithErrors);
     }
@@ -227,24 +183,15 @@ mod tests {
     #[test]
     fn a_cancelled_execution_ends_cancelled_whatever_it_returned() {
         for result in [Ok(Value::Null), Err(Error::internal("test", "x").retry(Retry::Later))] {
-            assert_eq!(
-                ended(next(ExecutionState::Cancelling, result, vec![])),
-                ExecutionState::Cancelled
-            );
+            assert_eq!(ended(next(ExecutionState::Cancelling, result, vec![])), ExecutionState::Cancelled);
         }
     }
 
     #[test]
     fn a_retry_that_would_miss_the_deadline_is_not_made() {
         let later = || Error::internal("test", "x").retry(Retry::Later);
-        assert!(matches!(
-            next(ExecutionState::Running, Err(later()), vec![]),
-            Next::Retry(..)
-        ));
+        assert!(matches!(next(ExecutionState::Running, Err(later()), vec![]), Next::Retry(..)));
         let hours = later().retry(Retry::After(Duration::from_secs(3600)));
-        assert_eq!(
-            ended(next(ExecutionState::Running, Err(hours), vec![])),
-            ExecutionState::Failed
-        );
+        assert_eq!(ended(next(ExecutionState::Running, Err(hours), vec![])), ExecutionState::Failed);
     }
 }

@@ -192,19 +192,8 @@ async fn open(storage: Storage, entropy: &Arc<dyn Entropy>) -> Result<(SharedSto
 /// Counts this start, and notes that it has not ended in order.
 async fn claim(store: &TenantStore) -> Result<HubRecord> {
     let key = store.key(Kind::Hub, &[b"hub"])?;
-    let before = store
-        .get::<HubRecord>(&key)
-        .await?
-        .map(|found| found.value)
-        .unwrap_or_default();
-    write(
-        store,
-        &HubRecord {
-            epoch: before.epoch + 1,
-            clean: false,
-        },
-    )
-    .await?;
+    let before = store.get::<HubRecord>(&key).await?.map(|found| found.value).unwrap_or_default();
+    write(store, &HubRecord { epoch: before.epoch + 1, clean: false }).await?;
     Ok(before)
 }
 

@@ -29,13 +29,9 @@ impl Connections {
         self.validate(&id, &settings, &credential)?;
         let guard = self.0.enter().await?;
         let now = guard.0.hub.clock.now();
-        let record = ConnectionRecord {
-            id: id.clone(),
-            settings,
-            enabled: true,
-            created_at: now,
-            changed_at: now,
-        };
+        let application = credential.client_id().to_owned();
+        let record =
+            ConnectionRecord { id: id.clone(), settings, application, enabled: true, created_at: now, changed_at: now };
         let store = &guard.0.store;
         let key = store.key(Kind::Connection, &[id.as_str().as_bytes()])?;
         let mut batch = Batch::new();
@@ -43,13 +39,11 @@ impl Connections {
         store.put(&mut batch, key, &record)?;
         store.put(&mut batch, records::credential_key(store, &id)?, &credential)?;
         match commit_audited(&self.0, &guard, batch, "connection.create", id.as_str()).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => Err(Error::new(
-                ErrorKind::AlreadyExists,
-                "create connection",
-                "a connection of this name exists",
-            )
-            .with("tenant", self.0.id())
-            .with("connection", id)),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                Err(Error::new(ErrorKind::AlreadyExists, "create connection", "a connection of this name exists")
+                    .with("tenant", self.0.id())
+                    .with("connection", id))
+            }
             done => done,
         }
     }
@@ -64,7 +58,12 @@ impl Connections {
         self.validate(&id, &settings, &credential)?;
         let guard = self.0.enter().await?;
         let store = &guard.0.store;
-        let mut batch = self.rewrite(&guard, &id, |record| record.settings = settings).await?;
+        let mut batch = self
+            .rewrite(&guard, &id, |record| {
+                record.settings = settings;
+                record.application = credential.client_id().to_owned();
+            })
+            .await?;
         store.put(&mut batch, records::credential_key(store, &id)?, &credential)?;
         forget_tokens(&guard.0, &id, &mut batch).await?;
         commit_audited(&self.0, &guard, batch, "connection.update", id.as_str()).await?;
@@ -142,9 +141,7 @@ impl Connections {
         guard.0.stored_connection(&id).await?;
         guard.0.ask_connection(&id, ConnectionMessage::Refresh).await?;
         let status = guard.0.published(&id).status();
-        status
-            .map(|status| (*status).clone())
-            .ok_or_else(|| Error::internal("read connection", "it shows no status"))
+        status.map(|status| (*status).clone()).ok_or_else(|| Error::internal("read connection", "it shows no status"))
     }
 
     /// Gets a token the way a call would: the answer to "does it work?".

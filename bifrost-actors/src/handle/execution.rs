@@ -36,11 +36,7 @@ impl ExecutionHandle {
     /// `Closed` when the hub was shut down first, or the tenant suspended: the execution goes on later.
     pub async fn wait(&self) -> Result<Outcome> {
         let mut ended = self.live.ended();
-        let found = ended
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|ended| ended.clone());
+        let found = ended.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
         match found {
             Some(Ended::Outcome(outcome)) => Ok((*outcome).clone()),
             Some(Ended::Requeued) => Err(self.closed("it was put back and goes on at the next start")),
@@ -56,9 +52,7 @@ impl ExecutionHandle {
             ended: self.live.ended(),
             next: from.max(1),
         };
-        unfold(cursor, |mut cursor| async move {
-            cursor.next().await.map(|event| (event, cursor))
-        })
+        unfold(cursor, |mut cursor| async move { cursor.next().await.map(|event| (event, cursor)) })
     }
 
     /// Asks it to stop. Resolves when the wish is durable; the end comes with [`ExecutionHandle::wait`].

@@ -45,10 +45,7 @@ impl Hub {
     }
 
     pub(crate) fn new(runtime: Arc<HubRuntime>, root: JoinHandle<()>) -> Self {
-        Self(Arc::new(Inner {
-            runtime,
-            root: Mutex::new(Some(root)),
-        }))
+        Self(Arc::new(Inner { runtime, root: Mutex::new(Some(root)) }))
     }
 
     pub(crate) fn runtime(&self) -> &Arc<HubRuntime> {
@@ -114,11 +111,7 @@ impl Hub {
         let mut scan = Scan::prefix(prefix.clone());
         loop {
             let page = self.0.runtime.store.scan(scan).await?;
-            unfinished.extend(
-                page.entries
-                    .iter()
-                    .filter_map(|(key, _)| parse_active(key.strip(&prefix)?)),
-            );
+            unfinished.extend(page.entries.iter().filter_map(|(key, _)| parse_active(key.strip(&prefix)?)));
             match page.entries.last() {
                 Some((last, _)) if page.more => scan = Scan::prefix(prefix.clone()).after(last.clone()),
                 _ => break,
@@ -126,10 +119,7 @@ impl Hub {
         }
         let tenants: BTreeSet<TenantId> = unfinished.iter().map(|(tenant, _)| tenant.clone()).collect();
         for tenant in tenants {
-            let of_tenant = unfinished
-                .iter()
-                .filter(|(owner, _)| *owner == tenant)
-                .map(|(_, id)| *id);
+            let of_tenant = unfinished.iter().filter(|(owner, _)| *owner == tenant).map(|(_, id)| *id);
             self.take_up(&tenant, of_tenant.collect()).await?;
         }
         Ok(())
@@ -159,18 +149,12 @@ impl Hub {
 
     /// The tenant's executions that have not ended.
     pub(crate) async fn unfinished(&self, tenant: &TenantId) -> Result<Vec<ExecutionId>> {
-        let prefix = Scope::hub()
-            .kind(Kind::Active)
-            .then(tenant.as_str().as_bytes())
-            .then(b"\0");
+        let prefix = Scope::hub().kind(Kind::Active).then(tenant.as_str().as_bytes()).then(b"\0");
         let mut found = Vec::new();
         let mut scan = Scan::prefix(prefix.clone());
         loop {
             let page = self.0.runtime.store.scan(scan).await?;
-            let ids = page
-                .entries
-                .iter()
-                .filter_map(|(key, _)| key.strip(&prefix)?.try_into().ok());
+            let ids = page.entries.iter().filter_map(|(key, _)| key.strip(&prefix)?.try_into().ok());
             found.extend(ids.map(ExecutionId::from_bytes));
             match page.entries.last() {
                 Some((last, _)) if page.more => scan = Scan::prefix(prefix.clone()).after(last.clone()),
@@ -221,14 +205,7 @@ impl Hub {
         let scope = Scope::hub();
         let sealer = runtime.keys.sealer(&scope).await?;
         let store = TenantStore::new(Arc::clone(&runtime.store), scope, sealer);
-        write(
-            &store,
-            &HubRecord {
-                epoch: runtime.epoch,
-                clean: true,
-            },
-        )
-        .await
+        write(&store, &HubRecord { epoch: runtime.epoch, clean: true }).await
     }
 }
 

@@ -81,10 +81,7 @@ impl Secrets {
         let guard = self.0.enter().await?;
         let key = guard.0.store.key(Kind::Secret, &[name.as_str().as_bytes()])?;
         let mut batch = Batch::new();
-        guard
-            .0
-            .store
-            .put(&mut batch, key, &SecretRecord { secret: secret.into() })?;
+        guard.0.store.put(&mut batch, key, &SecretRecord { secret: secret.into() })?;
         commit_audited(&self.0, &guard, batch, "secret.set", name.as_str()).await
     }
 

@@ -52,11 +52,7 @@ impl HubSnapshot {
             executions_in_flight: in_flight,
             executions_running: runtime.slots.running(),
             store: runtime.store.health(),
-            providers: runtime
-                .registry
-                .iter()
-                .map(|(id, integration)| (id.clone(), integration.snapshot()))
-                .collect(),
+            providers: runtime.registry.iter().map(|(id, integration)| (id.clone(), integration.snapshot())).collect(),
         }
     }
 }

@@ -81,11 +81,7 @@ impl Tenant {
     /// # Errors
     /// `NotFound` when it was deleted.
     pub fn record(&self) -> Result<TenantRecord> {
-        self.hub
-            .runtime()
-            .directory
-            .get(&self.id)
-            .map(|record| (*record).clone())
+        self.hub.runtime().directory.get(&self.id).map(|record| (*record).clone())
     }
 
     /// Starts `workflow` with `params`. The handle comes when the execution is durable: it will be run to an end,
@@ -111,11 +107,7 @@ impl Tenant {
         }
         let live = Live::new(record.id);
         let (boxed, shown) = (Box::new(record.clone()), Arc::clone(&live));
-        let start = |reply: RpcReplyPort<Result<()>>| TenantMessage::Start {
-            record: boxed,
-            live: shown,
-            reply,
-        };
+        let start = |reply: RpcReplyPort<Result<()>>| TenantMessage::Start { record: boxed, live: shown, reply };
         let actor = guard.0.actor()?;
         match self.hub.runtime().ask(&actor, start).await? {
             Ok(()) => Ok(ExecutionHandle::new(self.clone(), live)),
@@ -136,18 +128,12 @@ impl Tenant {
         let name = WorkflowName::new(&run.workflow)?;
         let workflow = runtime.workflows.get(&name).ok_or_else(|| {
             let known: Vec<&str> = runtime.workflows.names().map(WorkflowName::as_str).collect();
-            Error::new(
-                ErrorKind::NotFound,
-                "find workflow",
-                "no workflow of this name is registered",
-            )
-            .with("workflow", &name)
-            .next_action(format!("register it with the builder; known are: {}", known.join(", ")))
+            Error::new(ErrorKind::NotFound, "find workflow", "no workflow of this name is registered")
+                .with("workflow", &name)
+                .next_action(format!("register it with the builder; known are: {}", known.join(", ")))
         })?;
         let named = |error: Error| error.with("tenant", &self.id).with("workflow", &name);
-        let params = run
-            .params
-            .map_err(|error| named(Error::invalid("read parameters", error)))?;
+        let params = run.params.map_err(|error| named(Error::invalid("read parameters", error)))?;
         let size = serde_json::to_vec(&params).map_or(usize::MAX, |text| text.len());
         tenant.quota.check_params(size).map_err(named)?;
         workflow.spec().params().check(&params).map_err(named)?;
@@ -212,12 +198,7 @@ impl Tenant {
         let stored = load::everything(&shared.store, id).await?;
         let live = Live::new(id);
         live.publish(stored.events);
-        live.end(
-            stored
-                .record
-                .outcome
-                .map_or(Ended::Requeued, |outcome| Ended::Outcome(Arc::new(outcome))),
-        );
+        live.end(stored.record.outcome.map_or(Ended::Requeued, |outcome| Ended::Outcome(Arc::new(outcome))));
         Ok(ExecutionHandle::new(self.clone(), live))
     }
 
@@ -242,12 +223,7 @@ impl Tenant {
     /// `NotFound`; `Conflict` when there is nothing to decide; `InvalidInput` when the decision does not fit.
     pub async fn resolve(&self, id: ExecutionId, resolution: Resolution) -> Result<()> {
         let principal = self.principal.clone();
-        self.tell(id, |reply| ExecutionMessage::Resolve {
-            principal,
-            resolution,
-            reply,
-        })
-        .await
+        self.tell(id, |reply| ExecutionMessage::Resolve { principal, resolution, reply }).await
     }
 
     /// Asks an execution to stop; one that has ended stays as it is.
@@ -257,14 +233,7 @@ impl Tenant {
     pub async fn cancel(&self, id: ExecutionId, reason: &str) -> Result<()> {
         let principal = self.principal.clone();
         let reason = reason.to_owned();
-        match self
-            .tell(id, |reply| ExecutionMessage::Cancel {
-                principal,
-                reason,
-                reply,
-            })
-            .await
-        {
+        match self.tell(id, |reply| ExecutionMessage::Cancel { principal, reason, reply }).await {
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
             done => done,
         }
@@ -279,11 +248,9 @@ impl Tenant {
         let guard = self.enter().await?;
         match guard.0.live(id).map(|known| known.actor) {
             Some(Some(actor)) => self.hub.runtime().ask(&actor, message).await?,
-            Some(None) => Err(
-                Error::new(ErrorKind::Unavailable, "call execution", "it is being taken up again")
-                    .with("execution", id)
-                    .retry(bifrost_core::Retry::Later),
-            ),
+            Some(None) => Err(Error::new(ErrorKind::Unavailable, "call execution", "it is being taken up again")
+                .with("execution", id)
+                .retry(bifrost_core::Retry::Later)),
             None => {
                 let record = load::record(&guard.0.store, id).await?;
                 let message = format!("the execution is {}", record.state);
@@ -332,11 +299,7 @@ impl Tenant {
         let connections = guard.0.lock_connections();
         Ok(TenantSnapshot {
             executions_in_flight: guard.0.lock_executions().len(),
-            connections: connections
-                .values()
-                .filter_map(|c| c.status())
-                .map(|status| (*status).clone())
-                .collect(),
+            connections: connections.values().filter_map(|c| c.status()).map(|status| (*status).clone()).collect(),
         })
     }
 

@@ -23,21 +23,12 @@ pub struct NewTenant {
 impl NewTenant {
     /// A customer organisation.
     pub fn customer(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            title: None,
-            kind: TenantKind::Customer,
-            quota: Quota::default(),
-            mappings: Vec::new(),
-        }
+        Self { id: id.into(), title: None, kind: TenantKind::Customer, quota: Quota::default(), mappings: Vec::new() }
     }
 
     /// The MSP itself, which all customers inherit configuration and secrets from. A hub has at most one.
     pub fn provider(id: impl Into<String>) -> Self {
-        Self {
-            kind: TenantKind::Provider,
-            ..Self::customer(id)
-        }
+        Self { kind: TenantKind::Provider, ..Self::customer(id) }
     }
 
     /// Sets the name for people.
@@ -57,10 +48,7 @@ impl NewTenant {
     /// Sets its id at a provider.
     #[must_use]
     pub fn with_mapping(mut self, provider: impl Into<String>, entity: impl Into<String>) -> Self {
-        let mapping = EntityMapping {
-            entity: entity.into(),
-            title: None,
-        };
+        let mapping = EntityMapping { entity: entity.into(), title: None };
         self.mappings.push((provider.into(), mapping));
         self
     }
@@ -124,13 +112,7 @@ impl Tenants {
 
     /// All tenants, by name.
     pub fn list(&self) -> Vec<TenantRecord> {
-        self.hub
-            .runtime()
-            .directory
-            .list()
-            .into_iter()
-            .map(|record| (*record).clone())
-            .collect()
+        self.hub.runtime().directory.list().into_iter().map(|record| (*record).clone()).collect()
     }
 
     /// One tenant's entry.
@@ -138,11 +120,7 @@ impl Tenants {
     /// # Errors
     /// `NotFound`; `InvalidInput` when `id` is no valid name.
     pub fn get(&self, id: &str) -> Result<TenantRecord> {
-        self.hub
-            .runtime()
-            .directory
-            .get(&TenantId::new(id)?)
-            .map(|record| (*record).clone())
+        self.hub.runtime().directory.get(&TenantId::new(id)?).map(|record| (*record).clone())
     }
 
     /// Changes what a tenant may use; it holds for what is admitted from now on.
@@ -150,8 +128,7 @@ impl Tenants {
     /// # Errors
     /// `NotFound`.
     pub async fn set_quota(&self, id: &str, quota: Quota) -> Result<()> {
-        self.change(id, "tenant.set_quota", |record| record.quota = quota.clone())
-            .await
+        self.change(id, "tenant.set_quota", |record| record.quota = quota.clone()).await
     }
 
     /// Sets or changes a tenant's id at a provider.
@@ -170,8 +147,7 @@ impl Tenants {
     /// # Errors
     /// `NotFound`.
     pub async fn disable(&self, id: &str) -> Result<()> {
-        self.change(id, "tenant.disable", |record| record.status = TenantStatus::Disabled)
-            .await
+        self.change(id, "tenant.disable", |record| record.status = TenantStatus::Disabled).await
     }
 
     /// Switches a tenant on again, also one that was suspended, and takes up what it had not finished.
@@ -179,8 +155,7 @@ impl Tenants {
     /// # Errors
     /// `NotFound`.
     pub async fn enable(&self, id: &str) -> Result<()> {
-        self.change(id, "tenant.enable", |record| record.status = TenantStatus::Active)
-            .await?;
+        self.change(id, "tenant.enable", |record| record.status = TenantStatus::Active).await?;
         let id = TenantId::new(id)?;
         let unfinished = self.hub.unfinished(&id).await?;
         self.hub.take_up(&id, unfinished).await
@@ -204,9 +179,7 @@ impl Tenants {
             return refuse("the tenant has work in flight: cancel it, or wait for it to end");
         }
         let tenant = id.clone();
-        runtime
-            .ask(runtime.root()?, |reply| HubMessage::Retire { tenant, reply })
-            .await?;
+        runtime.ask(runtime.root()?, |reply| HubMessage::Retire { tenant, reply }).await?;
         runtime.directory.delete(&id, &self.principal).await?;
         self.erase(&id).await?;
         runtime.keys.destroy(&Scope::tenant(id)).await?;
@@ -256,10 +229,6 @@ impl Tenants {
             change(record);
             Ok(())
         };
-        runtime
-            .directory
-            .change(&id, action, &self.principal, apply)
-            .await
-            .map(drop)
+        runtime.directory.change(&id, action, &self.principal, apply).await.map(drop)
     }
 }

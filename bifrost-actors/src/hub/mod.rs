@@ -109,11 +109,7 @@ async fn wake(
         return Ok(Arc::clone(&awake.shared));
     }
     if state.draining {
-        return Err(Error::new(
-            bifrost_core::ErrorKind::Closed,
-            "wake tenant",
-            "the hub is shutting down",
-        ));
+        return Err(Error::new(bifrost_core::ErrorKind::Closed, "wake tenant", "the hub is shutting down"));
     }
     start(myself, state, Arc::clone(&shared)).await?;
     Ok(shared)
@@ -153,10 +149,7 @@ fn tenant_failed(myself: &ActorRef<HubMessage>, state: &mut HubActorState, id: &
         awake.shared.actor.store(None);
     }
     let policy = state.hub.config.tenant_restarts;
-    let budget = state
-        .restarts
-        .entry(id.clone())
-        .or_insert_with(|| RestartBudget::new(policy));
+    let budget = state.restarts.entry(id.clone()).or_insert_with(|| RestartBudget::new(policy));
     match budget.record(state.hub.clock.monotonic()) {
         Verdict::Restart(delay) => {
             let timer = after(&state.hub.clock, delay, myself, HubMessage::Restart(id.clone()));
@@ -195,11 +188,7 @@ fn meltdown(state: &mut HubActorState, id: &TenantId, cause: String) {
             record.status = TenantStatus::Suspended { cause: cause.clone() };
             Ok(())
         };
-        if let Err(error) = hub
-            .directory
-            .change(&id, "tenant.suspend", &Principal::System, suspend)
-            .await
-        {
+        if let Err(error) = hub.directory.change(&id, "tenant.suspend", &Principal::System, suspend).await {
             tracing::error!(tenant = %id, %error, "the suspension could not be stored");
         }
     }));

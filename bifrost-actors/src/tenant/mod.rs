@@ -121,10 +121,7 @@ async fn start(
     live: Arc<Live>,
     reply: RpcReplyPort<Result<()>>,
 ) {
-    let admitted = state
-        .shared
-        .record()
-        .and_then(|tenant| admit(&tenant, state.in_flight(), state.draining));
+    let admitted = state.shared.record().and_then(|tenant| admit(&tenant, state.in_flight(), state.draining));
     let started = match admitted {
         Ok(()) => spawn_execution(myself, state, Stored::new(record), live).await,
         Err(error) => Err(error),
@@ -147,20 +144,13 @@ async fn spawn_execution(
     live: Arc<Live>,
 ) -> Result<ActorRef<ExecutionMessage>> {
     let id = stored.record.id;
-    let args = ExecutionArgs {
-        tenant: Arc::clone(&state.shared),
-        live: Arc::clone(&live),
-        stored,
-    };
+    let args = ExecutionArgs { tenant: Arc::clone(&state.shared), live: Arc::clone(&live), stored };
     let (actor, _) = ExecutionActor::spawn_linked(None, ExecutionActor, args, myself.get_cell())
         .await
         .map_err(|error| Error::internal("start execution", error.to_string()))?;
     state.children.insert(actor.get_id(), Child::Execution(id));
     state.executions.insert(id, actor.clone());
-    let entry = LiveExecution {
-        live,
-        actor: Some(actor.clone()),
-    };
+    let entry = LiveExecution { live, actor: Some(actor.clone()) };
     state.shared.lock_executions().insert(id, entry);
     Ok(actor)
 }
@@ -191,9 +181,7 @@ async fn claimed(
     match stored {
         Ok(Some(stored)) if !state.draining => {
             let live = state.shared.live(id).map_or_else(|| Live::new(id), |known| known.live);
-            spawn_execution(myself, state, *stored, live)
-                .await?
-                .cast(ExecutionMessage::Resume)?;
+            spawn_execution(myself, state, *stored, live).await?.cast(ExecutionMessage::Resume)?;
         }
         Ok(_) => ended(state, id),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -218,10 +206,7 @@ async fn connection(
     if let Some(actor) = state.connections.get(id) {
         return Ok(actor.clone());
     }
-    let args = ConnectionArgs {
-        tenant: Arc::clone(&state.shared),
-        id: id.clone(),
-    };
+    let args = ConnectionArgs { tenant: Arc::clone(&state.shared), id: id.clone() };
     let (actor, _) = ConnectionActor::spawn_linked(None, ConnectionActor, args, myself.get_cell())
         .await
         .map_err(|error| Error::internal("start connection", error.to_string()))?;
@@ -267,10 +252,7 @@ fn failed(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child:
     match state.restarts.record(state.shared.hub.clock.monotonic()) {
         Verdict::Restart(delay) => restart(myself, state, child, delay),
         Verdict::Meltdown => {
-            let message = HubMessage::Meltdown {
-                tenant: state.shared.id.clone(),
-                cause: cause.to_owned(),
-            };
+            let message = HubMessage::Meltdown { tenant: state.shared.id.clone(), cause: cause.to_owned() };
             // Without a hub there is nothing left to suspend.
             let _ = state.shared.hub.root().map(|root| root.cast(message));
         }

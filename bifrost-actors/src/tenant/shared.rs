@@ -86,13 +86,7 @@ impl TenantShared {
     /// A journal for `stored`, with the tenant's limits.
     pub(crate) fn journal(&self, stored: Stored, live: &Arc<Live>) -> Arc<Journal> {
         let quota = self.record().map(|record| record.quota.clone()).unwrap_or_default();
-        Journal::new(
-            stored,
-            self.store.clone(),
-            Arc::clone(live),
-            Arc::clone(&self.hub.clock),
-            quota,
-        )
+        Journal::new(stored, self.store.clone(), Arc::clone(live), Arc::clone(&self.hub.clock), quota)
     }
 
     /// Makes an audit record durable by itself.
@@ -118,32 +112,20 @@ impl TenantShared {
     ) -> Result<Connection> {
         let stored = self.stored_connection(id).await?;
         let integration = self.hub.registry.get(&stored.record.settings.provider)?;
+        let tokens = Arc::new(ConnectionTokens::new(self, &stored.record));
         let settings = Arc::new(stored.record.settings);
-        let tokens = Arc::new(ConnectionTokens::new(self, id.clone(), &settings.provider));
-        Ok(Connection::new(
-            self.id.clone(),
-            id.clone(),
-            execution,
-            settings,
-            tokens,
-            integration,
-        ))
+        Ok(Connection::new(self.id.clone(), id.clone(), execution, settings, tokens, integration))
     }
 
     /// A connection's settings as they are stored.
     pub(crate) async fn stored_connection(&self, id: &ConnectionId) -> Result<StoredConnection> {
         let key = self.store.key(Kind::Connection, &[id.as_str().as_bytes()])?;
         match self.store.get(&key).await? {
-            Some(found) => Ok(StoredConnection {
-                record: found.value,
-                version: found.version,
-            }),
-            None => Err(
-                Error::new(ErrorKind::NotFound, "read connection", "no connection of this name")
-                    .with("tenant", &self.id)
-                    .with("connection", id)
-                    .next_action("create it with `tenant.connections().create(..)`"),
-            ),
+            Some(found) => Ok(StoredConnection { record: found.value, version: found.version }),
+            None => Err(Error::new(ErrorKind::NotFound, "read connection", "no connection of this name")
+                .with("tenant", &self.id)
+                .with("connection", id)
+                .next_action("create it with `tenant.connections().create(..)`")),
         }
     }
 
@@ -154,10 +136,7 @@ impl TenantShared {
 
     /// Shows a stored execution that is about to be taken up.
     pub(crate) fn show(&self, id: ExecutionId) {
-        let entry = || LiveExecution {
-            live: Live::new(id),
-            actor: None,
-        };
+        let entry = || LiveExecution { live: Live::new(id), actor: None };
         self.lock_executions().entry(id).or_insert_with(entry);
     }
 
@@ -179,9 +158,7 @@ pub(crate) async fn tenant_store(hub: &HubRuntime, id: &TenantId) -> Result<Tena
 
 impl fmt::Debug for TenantShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantShared")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("TenantShared").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -221,10 +198,7 @@ impl Gate {
     /// Closes if nobody is inside and nobody was since the last time this was asked.
     fn close(&self) -> bool {
         !self.touched.swap(false, Ordering::Relaxed)
-            && self
-                .users
-                .compare_exchange(0, Self::CLOSED, Ordering::AcqRel, Ordering::Acquire)
-                .is_ok()
+            && self.users.compare_exchange(0, Self::CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 

@@ -61,28 +61,22 @@ pub(crate) fn admit(record: &TenantRecord, in_flight: u32, draining: bool) -> Re
     may_work(record)?;
     if draining {
         return Err(
-            Error::new(ErrorKind::Closed, "admit execution", "the hub is shutting down").with("tenant", &record.id),
+            Error::new(ErrorKind::Closed, "admit execution", "the hub is shutting down").with("tenant", &record.id)
         );
     }
-    record
-        .quota
-        .admit(in_flight)
-        .map_err(|error| error.with("tenant", &record.id))
+    record.quota.admit(in_flight).map_err(|error| error.with("tenant", &record.id))
 }
 
 /// Decides whether a tenant may work at all.
 pub(crate) fn may_work(record: &TenantRecord) -> Result<()> {
     let refuse = |message: String, next: &str| {
-        Err(Error::new(ErrorKind::Suspended, "use tenant", message)
-            .with("tenant", &record.id)
-            .next_action(next))
+        Err(Error::new(ErrorKind::Suspended, "use tenant", message).with("tenant", &record.id).next_action(next))
     };
     match &record.status {
         TenantStatus::Active => Ok(()),
-        TenantStatus::Disabled => refuse(
-            "the tenant is disabled".to_owned(),
-            "enable it with `hub.tenants().enable(..)`",
-        ),
+        TenantStatus::Disabled => {
+            refuse("the tenant is disabled".to_owned(), "enable it with `hub.tenants().enable(..)`")
+        }
         TenantStatus::Suspended { cause } => refuse(
             format!("the tenant is suspended: {cause}"),
             "find the cause, then resume it with `hub.tenants().enable(..)`",

@@ -20,20 +20,9 @@ const MAX_LINE_LEN: u64 = 32 * 1024 * 1024;
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Header {
-        format: String,
-        tenant: String,
-    },
-    Record {
-        number: u64,
-        previous: String,
-        hash: String,
-        payload: String,
-    },
-    Trailer {
-        last: u64,
-        head: String,
-    },
+    Header { format: String, tenant: String },
+    Record { number: u64, previous: String, hash: String, payload: String },
+    Trailer { last: u64, head: String },
 }
 
 fn text(line: &Line) -> Result<String> {
@@ -44,10 +33,7 @@ fn text(line: &Line) -> Result<String> {
 }
 
 pub(super) fn header(scope: &Scope) -> Result<String> {
-    text(&Line::Header {
-        format: FORMAT.to_owned(),
-        tenant: scope.as_str().to_owned(),
-    })
+    text(&Line::Header { format: FORMAT.to_owned(), tenant: scope.as_str().to_owned() })
 }
 
 pub(super) fn line(entry: &Entry, head: &Head) -> Result<String> {
@@ -62,10 +48,7 @@ pub(super) fn line(entry: &Entry, head: &Head) -> Result<String> {
 }
 
 pub(super) fn trailer(head: &Head) -> Result<String> {
-    text(&Line::Trailer {
-        last: head.number,
-        head: hex(&head.hash),
-    })
+    text(&Line::Trailer { last: head.number, head: hex(&head.hash) })
 }
 
 /// Checks an exported trail of `scope`, against `expected` if a head is known from elsewhere. Needs no store and no key.
@@ -90,37 +73,20 @@ pub fn verify_export(mut source: impl BufRead, scope: &Scope, expected: Option<H
     let mut last = 0;
     while let Some(line) = next_line(&mut source)? {
         match line {
-            Line::Record {
-                number,
-                previous,
-                hash,
-                payload,
-            } => {
+            Line::Record { number, previous, hash, payload } => {
                 last = number;
                 let (previous, hash) = (unhex(&previous)?, unhex(&hash)?);
                 let payload = Bytes::from(payload);
-                verifier.check_claimed(
-                    &Entry {
-                        number,
-                        previous,
-                        payload,
-                    },
-                    &hash,
-                );
+                verifier.check_claimed(&Entry { number, previous, payload }, &hash);
             }
             Line::Trailer { last, head } => {
-                verifier.expect(Head {
-                    number: last,
-                    hash: unhex(&head)?,
-                });
+                verifier.expect(Head { number: last, hash: unhex(&head)? });
                 return Ok(verifier.finish());
             }
             Line::Header { .. } => return Err(malformed()),
         }
     }
-    verifier.fail(Fault::CutTail {
-        first_missing: last + 1,
-    });
+    verifier.fail(Fault::CutTail { first_missing: last + 1 });
     Ok(verifier.finish())
 }
 

@@ -148,10 +148,7 @@ impl AuditLog {
     /// # Errors
     /// `Internal` when the record does not serialize.
     pub fn append(&self, batch: &mut Batch, record: &AuditRecord) -> Result<()> {
-        let payload = Payload {
-            tenant: self.store.scope().as_str().to_owned(),
-            record,
-        };
+        let payload = Payload { tenant: self.store.scope().as_str().to_owned(), record };
         let payload = serde_json::to_vec(&payload)
             .map_err(|error| Error::internal("write audit record", "the record does not serialize").source(error))?;
         batch.append(self.log.clone(), payload);
@@ -171,13 +168,9 @@ impl AuditLog {
         let scope = self.store.scope();
         let payload = decode_payload(&entry.payload).filter(|payload| payload.tenant == scope.as_str());
         let payload = payload.ok_or_else(|| {
-            Error::new(
-                ErrorKind::StoreCorrupt,
-                "read audit trail",
-                "this is no record of this tenant",
-            )
-            .with("tenant", scope)
-            .with("row", entry.number)
+            Error::new(ErrorKind::StoreCorrupt, "read audit trail", "this is no record of this tenant")
+                .with("tenant", scope)
+                .with("row", entry.number)
         })?;
         Ok(AuditEntry {
             number: entry.number,
@@ -194,9 +187,7 @@ impl AuditLog {
         }
         let page = self.store.engine().scan(scan).await?;
         let entries = page.entries.iter();
-        entries
-            .map(|(key, found)| Entry::decode(&self.log, key, &found.value))
-            .collect()
+        entries.map(|(key, found)| Entry::decode(&self.log, key, &found.value)).collect()
     }
 
     /// Where the trail ends. Keep it outside the store, and [`verify`](Self::verify) can tell that the tail was cut.
@@ -242,10 +233,7 @@ impl AuditLog {
             let entries = self.entries(head.number, MAX_SCAN_LIMIT).await?;
             let mut lines = String::new();
             for entry in &entries {
-                head = Head {
-                    number: entry.number,
-                    hash: entry.hash(&self.log),
-                };
+                head = Head { number: entry.number, hash: entry.hash(&self.log) };
                 lines.push_str(&file::line(entry, &head)?);
             }
             if entries.is_empty() {
@@ -335,12 +323,7 @@ mod tests {
         batch.delete(key);
         store.commit(batch).await.unwrap();
         let verdict = log.verify(Some(head)).await.unwrap();
-        assert_eq!(
-            verdict.fault,
-            Some(Fault::CutTail {
-                first_missing: head.number
-            })
-        );
+        assert_eq!(verdict.fault, Some(Fault::CutTail { first_missing: head.number }));
     }
 
     #[derive(Clone, Default)]
@@ -370,16 +353,10 @@ mod tests {
         let changed = text.replacen("execution 3", "execution 9", 1);
         assert_eq!(check(&changed, None).fault, Some(Fault::Changed { number: 3 }));
         let shortened: Vec<_> = text.lines().take(4).collect();
-        assert_eq!(
-            check(&shortened.join("\n"), None).fault,
-            Some(Fault::CutTail { first_missing: 4 })
-        );
+        assert_eq!(check(&shortened.join("\n"), None).fault, Some(Fault::CutTail { first_missing: 4 }));
         let mut without: Vec<_> = text.lines().collect();
         without.remove(2);
-        assert_eq!(
-            check(&without.join("\n"), None).fault,
-            Some(Fault::Gap { expected: 2, found: 3 })
-        );
+        assert_eq!(check(&without.join("\n"), None).fault, Some(Fault::Gap { expected: 2, found: 3 }));
         let fabrikam = Scope::tenant(TenantId::new("fabrikam").unwrap());
         let foreign = verify_export(text.as_bytes(), &fabrikam, None).unwrap();
         assert_eq!(foreign.fault, Some(Fault::Foreign { number: 0 }));

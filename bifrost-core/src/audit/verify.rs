@@ -102,10 +102,7 @@ impl Verifier {
         if self.fault.is_some() {
             return;
         }
-        let next = Head {
-            number: entry.number,
-            hash: entry.hash(&self.log),
-        };
+        let next = Head { number: entry.number, hash: entry.hash(&self.log) };
         self.fault = self.fault_of(entry, &next);
         match self.fault {
             // The entry before is the one that was changed, so it was not in order either.
@@ -143,9 +140,7 @@ impl Verifier {
         }
         if entry.previous != self.head.hash {
             // The first entry has nobody before it who could have been changed.
-            return Some(Fault::Changed {
-                number: self.head.number.max(1),
-            });
+            return Some(Fault::Changed { number: self.head.number.max(1) });
         }
         match decode_payload(&entry.payload) {
             None => return Some(Fault::Changed { number: found }),
@@ -161,15 +156,9 @@ impl Verifier {
     /// What was found, now that there are no more entries.
     pub fn finish(mut self) -> Verdict {
         if self.fault.is_none() && self.expected.is_some_and(|head| head.number > self.head.number) {
-            self.fault = Some(Fault::CutTail {
-                first_missing: self.head.number + 1,
-            });
+            self.fault = Some(Fault::CutTail { first_missing: self.head.number + 1 });
         }
-        Verdict {
-            checked: self.checked,
-            head: self.head,
-            fault: self.fault,
-        }
+        Verdict { checked: self.checked, head: self.head, fault: self.fault }
     }
 
     /// Notes a fault that was found outside the entries.
@@ -213,13 +202,8 @@ mod tests {
     fn trail(name: &str, count: usize) -> (Vec<Entry>, Head) {
         let (scope, mut head, mut entries) = (scope(name), Head::EMPTY, Vec::new());
         for number in 1..=count {
-            let payload: Payload<AuditRecord> = Payload {
-                tenant: name.to_owned(),
-                record: record(number),
-            };
-            let (key, value, next) = head
-                .append(&log_of(&scope), &serde_json::to_vec(&payload).unwrap())
-                .unwrap();
+            let payload: Payload<AuditRecord> = Payload { tenant: name.to_owned(), record: record(number) };
+            let (key, value, next) = head.append(&log_of(&scope), &serde_json::to_vec(&payload).unwrap()).unwrap();
             entries.push(Entry::decode(&log_of(&scope), &key, &value).unwrap());
             head = next;
         }
@@ -255,10 +239,7 @@ mod tests {
         assert_eq!(fault(&twice, None), Some(Fault::Reordered { number: 2 }));
         let headless = &entries[1..];
         assert_eq!(fault(headless, None), Some(Fault::Gap { expected: 1, found: 2 }));
-        assert_eq!(
-            fault(&entries[..3], Some(head)),
-            Some(Fault::CutTail { first_missing: 4 })
-        );
+        assert_eq!(fault(&entries[..3], Some(head)), Some(Fault::CutTail { first_missing: 4 }));
         assert_eq!(fault(&[], Some(head)), Some(Fault::CutTail { first_missing: 1 }));
     }
 
@@ -281,10 +262,7 @@ mod tests {
         assert_eq!(fault(&foreign, None), Some(Fault::Foreign { number: 1 }));
         let (mut mixed, _) = trail("contoso", 2);
         let last = mixed.pop().unwrap();
-        mixed.push(Entry {
-            previous: last.previous,
-            ..foreign[1].clone()
-        });
+        mixed.push(Entry { previous: last.previous, ..foreign[1].clone() });
         assert_eq!(fault(&mixed, None), Some(Fault::Foreign { number: 2 }));
     }
 }

@@ -44,15 +44,11 @@ impl Quota {
         if in_flight < self.max_in_flight {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::QuotaExceeded,
-            "admit execution",
-            "too many executions are in flight",
-        )
-        .with("limit", self.max_in_flight)
-        .with("used", in_flight)
-        .retry(Retry::Later)
-        .next_action("wait until some have ended, or raise `max_in_flight` of the tenant"))
+        Err(Error::new(ErrorKind::QuotaExceeded, "admit execution", "too many executions are in flight")
+            .with("limit", self.max_in_flight)
+            .with("used", in_flight)
+            .retry(Retry::Later)
+            .next_action("wait until some have ended, or raise `max_in_flight` of the tenant"))
     }
 
     /// Decides whether parameters of this size are admitted.
@@ -60,12 +56,7 @@ impl Quota {
     /// # Errors
     /// `TooLarge` naming limit and use.
     pub fn check_params(&self, bytes: usize) -> Result<()> {
-        too_large(
-            "read parameters",
-            "the parameters are too large",
-            bytes,
-            self.max_params_bytes,
-        )
+        too_large("read parameters", "the parameters are too large", bytes, self.max_params_bytes)
     }
 
     /// Decides whether a result of this size is stored.
@@ -81,9 +72,7 @@ fn too_large(operation: &'static str, message: &str, used: usize, limit: usize) 
     if used <= limit {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::TooLarge, operation, message)
-        .with("limit", limit)
-        .with("used", used))
+    Err(Error::new(ErrorKind::TooLarge, operation, message).with("limit", limit).with("used", used))
 }
 
 #[cfg(test)]
@@ -92,17 +81,10 @@ mod tests {
 
     #[test]
     fn limits_hold_at_plus_and_minus_one() {
-        let quota = Quota {
-            max_in_flight: 2,
-            max_params_bytes: 10,
-            ..Quota::default()
-        };
+        let quota = Quota { max_in_flight: 2, max_params_bytes: 10, ..Quota::default() };
         assert!(quota.admit(1).is_ok());
         let refused = quota.admit(2).unwrap_err();
-        assert_eq!(
-            (refused.kind(), refused.context("limit")),
-            (ErrorKind::QuotaExceeded, Some("2"))
-        );
+        assert_eq!((refused.kind(), refused.context("limit")), (ErrorKind::QuotaExceeded, Some("2")));
         assert!(quota.check_params(10).is_ok());
         assert_eq!(quota.check_params(11).unwrap_err().kind(), ErrorKind::TooLarge);
     }

@@ -36,12 +36,7 @@ impl RetryPolicy {
 
     /// Tries `max_attempts` times, after 2 s, 4 s, 8 s … up to a minute.
     pub const fn attempts(max_attempts: u32) -> Self {
-        Self {
-            max_attempts,
-            initial_delay: Duration::from_secs(2),
-            max_delay: Duration::from_secs(60),
-            kinds: None,
-        }
+        Self { max_attempts, initial_delay: Duration::from_secs(2), max_delay: Duration::from_secs(60), kinds: None }
     }
 
     /// Sets the first and the longest delay.

@@ -29,10 +29,7 @@ pub struct Head {
 
 impl Head {
     /// The head of an empty log.
-    pub const EMPTY: Self = Self {
-        number: 0,
-        hash: GENESIS,
-    };
+    pub const EMPTY: Self = Self { number: 0, hash: GENESIS };
 
     /// The head of a log whose last stored entry is this.
     ///
@@ -40,10 +37,7 @@ impl Head {
     /// `StoreCorrupt` when it is no entry of `log`.
     pub fn of_last(log: &Prefix, key: &Key, value: &[u8]) -> Result<Self> {
         let entry = Entry::decode(log, key, value)?;
-        Ok(Self {
-            number: entry.number,
-            hash: entry.hash(log),
-        })
+        Ok(Self { number: entry.number, hash: entry.hash(log) })
     }
 
     /// Chains `payload` on: the key and value to store, and the head that follows.
@@ -51,16 +45,9 @@ impl Head {
     /// # Errors
     /// `InvalidInput` when the log's prefix leaves no room for the number.
     pub fn append(self, log: &Prefix, payload: &[u8]) -> Result<(Key, Bytes, Self)> {
-        let entry = Entry {
-            number: self.number + 1,
-            previous: self.hash,
-            payload: Bytes::copy_from_slice(payload),
-        };
+        let entry = Entry { number: self.number + 1, previous: self.hash, payload: Bytes::copy_from_slice(payload) };
         let key = log.then(&entry.number.to_be_bytes()).into_key()?;
-        let next = Self {
-            number: entry.number,
-            hash: entry.hash(log),
-        };
+        let next = Self { number: entry.number, hash: entry.hash(log) };
         Ok((key, entry.encode(), next))
     }
 }
@@ -83,16 +70,9 @@ impl Entry {
     /// `StoreCorrupt` when key or value are not of an entry's form.
     pub fn decode(log: &Prefix, key: &Key, value: &[u8]) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::StoreCorrupt, "read chained log", "not an entry of this log");
-        let number = key
-            .strip(log)
-            .and_then(|rest| rest.try_into().ok())
-            .ok_or_else(corrupt)?;
+        let number = key.strip(log).and_then(|rest| rest.try_into().ok()).ok_or_else(corrupt)?;
         let (previous, payload) = value.split_first_chunk::<32>().ok_or_else(corrupt)?;
-        Ok(Self {
-            number: u64::from_be_bytes(number),
-            previous: *previous,
-            payload: Bytes::copy_from_slice(payload),
-        })
+        Ok(Self { number: u64::from_be_bytes(number), previous: *previous, payload: Bytes::copy_from_slice(payload) })
     }
 
     /// The hash that the next entry holds.

@@ -128,12 +128,8 @@ impl<W: Write> ArchiveWriter<W> {
 }
 
 fn damaged(what: &str) -> Error {
-    Error::new(
-        ErrorKind::StoreCorrupt,
-        "read archive",
-        format!("the archive is damaged: {what}"),
-    )
-    .next_action("use another copy of the archive")
+    Error::new(ErrorKind::StoreCorrupt, "read archive", format!("the archive is damaged: {what}"))
+        .next_action("use another copy of the archive")
 }
 
 /// Reads an archive entry by entry, checking each as it comes.
@@ -148,10 +144,7 @@ pub struct ArchiveReader<R: Read> {
 
 impl<R: Read> std::fmt::Debug for ArchiveReader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ArchiveReader")
-            .field("last", &self.last)
-            .field("count", &self.count)
-            .finish_non_exhaustive()
+        f.debug_struct("ArchiveReader").field("last", &self.last).field("count", &self.count).finish_non_exhaustive()
     }
 }
 
@@ -314,16 +307,8 @@ mod tests {
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 0x40;
-            assert_eq!(
-                read_all(&changed).unwrap_err().kind(),
-                ErrorKind::StoreCorrupt,
-                "byte {at}"
-            );
-            assert_eq!(
-                read_all(&whole[..at]).unwrap_err().kind(),
-                ErrorKind::StoreCorrupt,
-                "cut at {at}"
-            );
+            assert_eq!(read_all(&changed).unwrap_err().kind(), ErrorKind::StoreCorrupt, "byte {at}");
+            assert_eq!(read_all(&whole[..at]).unwrap_err().kind(), ErrorKind::StoreCorrupt, "cut at {at}");
         }
     }
 

@@ -53,11 +53,7 @@ impl MemoryStore {
     #[must_use]
     pub fn fork(&self) -> Self {
         let state = self.read();
-        Self(Arc::new(RwLock::new(State {
-            map: state.map.clone(),
-            last: state.last,
-            closed: false,
-        })))
+        Self(Arc::new(RwLock::new(State { map: state.map.clone(), last: state.last, closed: false })))
     }
 
     /// Whoever panicked with the lock held left whole batches behind: every change below is made after the last thing
@@ -100,33 +96,21 @@ impl State {
     }
 
     fn range(&self, prefix: &Prefix) -> impl DoubleEndedIterator<Item = (&Key, &Versioned)> {
-        let end = prefix
-            .end()
-            .map_or(Bound::Unbounded, |end| Bound::Excluded(Key::from_stored(end)));
+        let end = prefix.end().map_or(Bound::Unbounded, |end| Bound::Excluded(Key::from_stored(end)));
         let start = Bound::Included(Key::from_stored(prefix.as_bytes().to_vec()));
         self.map.range((start, end))
     }
 
     fn scan(&self, scan: &Scan) -> Result<ScanPage> {
         let range = self.map.range(scan.bounds()?);
-        Ok(if scan.reverse {
-            page(range.rev(), scan.limit)
-        } else {
-            page(range, scan.limit)
-        })
+        Ok(if scan.reverse { page(range.rev(), scan.limit) } else { page(range, scan.limit) })
     }
 }
 
 fn page<'a>(mut range: impl Iterator<Item = (&'a Key, &'a Versioned)>, limit: usize) -> ScanPage {
-    let entries: Vec<_> = range
-        .by_ref()
-        .take(limit.min(MAX_SCAN_LIMIT))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    ScanPage {
-        entries,
-        more: range.next().is_some(),
-    }
+    let entries: Vec<_> =
+        range.by_ref().take(limit.min(MAX_SCAN_LIMIT)).map(|(key, value)| (key.clone(), value.clone())).collect();
+    ScanPage { entries, more: range.next().is_some() }
 }
 
 impl View for State {
@@ -185,16 +169,11 @@ impl Store for MemoryStore {
         let (last, entries) = {
             let state = self.read();
             state.check_open("export store")?;
-            let entries: Vec<_> = state
-                .map
-                .iter()
-                .map(|(key, found)| (key.clone(), found.clone()))
-                .collect();
+            let entries: Vec<_> = state.map.iter().map(|(key, found)| (key.clone(), found.clone())).collect();
             (state.last, entries)
         };
-        let entries = entries
-            .into_iter()
-            .map(|(key, Versioned { value, version })| Ok(ArchiveEntry { key, value, version }));
+        let entries =
+            entries.into_iter().map(|(key, Versioned { value, version })| Ok(ArchiveEntry { key, value, version }));
         blocking("export store", move || export::write_archive(sink, last, entries)).await?;
         Ok(last)
     }

@@ -157,11 +157,7 @@ mod limits {
     use crate::error::{Error, ErrorKind, Result};
 
     pub(super) fn check(batch: &Batch) -> Result<()> {
-        bound(
-            "operations in a batch",
-            batch.ops.len() + batch.preconditions.len(),
-            MAX_BATCH_OPS,
-        )?;
+        bound("operations in a batch", batch.ops.len() + batch.preconditions.len(), MAX_BATCH_OPS)?;
         let mut total = 0;
         for op in &batch.ops {
             let (key, value) = match op {
@@ -184,11 +180,9 @@ mod limits {
         if found <= limit {
             return Ok(());
         }
-        Err(
-            Error::new(ErrorKind::TooLarge, "commit batch", format!("too many {what}"))
-                .with("limit", limit)
-                .with("used", found),
-        )
+        Err(Error::new(ErrorKind::TooLarge, "commit batch", format!("too many {what}"))
+            .with("limit", limit)
+            .with("used", found))
     }
 }
 
@@ -208,12 +202,7 @@ pub struct Scan {
 impl Scan {
     /// The first page under `prefix`, in key order.
     pub fn prefix(prefix: Prefix) -> Self {
-        Self {
-            prefix,
-            after: None,
-            limit: MAX_SCAN_LIMIT,
-            reverse: false,
-        }
+        Self { prefix, after: None, limit: MAX_SCAN_LIMIT, reverse: false }
     }
 
     /// Goes on after `key`.
@@ -240,16 +229,10 @@ impl Scan {
     /// Between which keys the page lies, whichever way it is read.
     pub(crate) fn bounds(&self) -> Result<(Bound<Key>, Bound<Key>)> {
         let mut start = Bound::Included(Key::from_stored(self.prefix.as_bytes().to_vec()));
-        let mut end = self
-            .prefix
-            .end()
-            .map_or(Bound::Unbounded, |end| Bound::Excluded(Key::from_stored(end)));
+        let mut end = self.prefix.end().map_or(Bound::Unbounded, |end| Bound::Excluded(Key::from_stored(end)));
         if let Some(after) = &self.after {
             if !after.starts_with(&self.prefix) {
-                return Err(Error::invalid(
-                    "scan records",
-                    "the page begins outside the scanned prefix",
-                ));
+                return Err(Error::invalid("scan records", "the page begins outside the scanned prefix"));
             }
             let edge = Bound::Excluded(after.clone());
             *(if self.reverse { &mut end } else { &mut start }) = edge;

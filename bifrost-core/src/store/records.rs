@@ -44,17 +44,8 @@ impl TenantStore {
     /// The records of `scope` in `store`, sealed by `sealer`.
     pub fn new(store: SharedStore, scope: Scope, sealer: Arc<Sealer>) -> Self {
         let all = scope.all();
-        let active = Scope::hub()
-            .kind(Kind::Active)
-            .then(scope.as_str().as_bytes())
-            .then(b"\0");
-        Self(Arc::new(Inner {
-            store,
-            scope,
-            sealer,
-            all,
-            active,
-        }))
+        let active = Scope::hub().kind(Kind::Active).then(scope.as_str().as_bytes()).then(b"\0");
+        Self(Arc::new(Inner { store, scope, sealer, all, active }))
     }
 
     /// Whose records these are.
@@ -127,10 +118,7 @@ impl TenantStore {
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<Versioned<T>>> {
         self.check(key.as_bytes())?;
         match self.0.store.get(key).await? {
-            Some(found) => Ok(Some(Versioned {
-                value: self.open(key, &found.value)?,
-                version: found.version,
-            })),
+            Some(found) => Ok(Some(Versioned { value: self.open(key, &found.value)?, version: found.version })),
             None => Ok(None),
         }
     }
@@ -148,10 +136,7 @@ impl TenantStore {
             let version = found.version;
             entries.push((key, Versioned { value, version }));
         }
-        Ok(Records {
-            entries,
-            more: page.more,
-        })
+        Ok(Records { entries, more: page.more })
     }
 
     /// Makes `batch` durable. It takes its place in the order of commits when this is called.
@@ -188,9 +173,7 @@ impl TenantStore {
 
 impl fmt::Debug for TenantStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantStore")
-            .field("scope", &self.0.scope)
-            .finish_non_exhaustive()
+        f.debug_struct("TenantStore").field("scope", &self.0.scope).finish_non_exhaustive()
     }
 }
 
@@ -223,15 +206,10 @@ mod tests {
         let key = records.key(Kind::Config, &[b"one"]).unwrap();
         let found = records.get::<String>(&key).await.unwrap().unwrap();
         assert_eq!((found.value.as_str(), found.version), ("canary one", version));
-        let page = records
-            .scan::<String>(Scan::prefix(records.scope().kind(Kind::Config)))
-            .await
-            .unwrap();
+        let page = records.scan::<String>(Scan::prefix(records.scope().kind(Kind::Config))).await.unwrap();
         assert_eq!(page.entries.len(), 2);
         let mut archive = Archive::default();
-        crate::store::Store::export(&engine, Box::new(archive.clone()))
-            .await
-            .unwrap();
+        crate::store::Store::export(&engine, Box::new(archive.clone())).await.unwrap();
         assert!(!archive.contains(b"canary"));
     }
 
@@ -240,11 +218,7 @@ mod tests {
 
     impl Archive {
         fn contains(&mut self, needle: &[u8]) -> bool {
-            self.0
-                .lock()
-                .unwrap()
-                .windows(needle.len())
-                .any(|window| window == needle)
+            self.0.lock().unwrap().windows(needle.len()).any(|window| window == needle)
         }
     }
 

@@ -53,14 +53,10 @@ fn check(view: &dyn View, precondition: &Precondition) -> Result<()> {
         return Ok(());
     }
     let text = |version: Option<CommitSeq>| version.map_or_else(|| "absent".to_owned(), |version| version.to_string());
-    Err(Error::new(
-        ErrorKind::Conflict,
-        "commit batch",
-        "the record changed since it was read",
-    )
-    .with("key", format!("{:?}", precondition.key()))
-    .with("expected", text(wanted))
-    .with("found", text(found)))
+    Err(Error::new(ErrorKind::Conflict, "commit batch", "the record changed since it was read")
+        .with("key", format!("{:?}", precondition.key()))
+        .with("expected", text(wanted))
+        .with("found", text(found)))
 }
 
 /// The head is that of the state before the batch: an entry deleted by the batch itself does not free its number.

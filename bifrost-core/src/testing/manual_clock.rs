@@ -33,11 +33,7 @@ struct State {
 impl ManualClock {
     /// A clock that stands at `wall`.
     pub fn starting_at(wall: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            wall,
-            elapsed: Duration::ZERO,
-            sleepers: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(State { wall, elapsed: Duration::ZERO, sleepers: Vec::new() })))
     }
 
     /// Moves both wall clock and monotonic count on, waking whoever's wait is over, earliest first.
@@ -76,11 +72,7 @@ impl ManualClock {
         let mut state = self.lock();
         state.sleepers.retain(|(_, waker)| !waker.is_closed());
         let elapsed = state.elapsed;
-        state
-            .sleepers
-            .iter()
-            .map(|(deadline, _)| deadline.saturating_sub(elapsed))
-            .min()
+        state.sleepers.iter().map(|(deadline, _)| deadline.saturating_sub(elapsed)).min()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -90,9 +82,7 @@ impl ManualClock {
 
 impl fmt::Debug for ManualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ManualClock")
-            .field("wall", &self.lock().wall)
-            .finish_non_exhaustive()
+        f.debug_struct("ManualClock").field("wall", &self.lock().wall).finish_non_exhaustive()
     }
 }
 
@@ -131,10 +121,7 @@ impl TokioClock {
     /// A clock that shows `wall` now and moves with tokio's time.
     #[allow(clippy::disallowed_methods, reason = "this is a clock")]
     pub fn starting_at(wall: Timestamp) -> Self {
-        Self {
-            wall,
-            started: tokio::time::Instant::now(),
-        }
+        Self { wall, started: tokio::time::Instant::now() }
     }
 }
 

@@ -2,12 +2,7 @@
 //!
 //! An engine's own tests call this with a [`StoreFactory`]; an engine that passes can take the place of any other.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a suite speaks by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite speaks by panicking")]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -101,11 +96,7 @@ pub async fn agrees_with_a_model(factory: &dyn StoreFactory) {
                     found.unwrap_or_else(|error| panic!("seed {seed} step {step}: {error}"));
                     model = next;
                 }
-                None => assert_eq!(
-                    found.unwrap_err().kind(),
-                    ErrorKind::Conflict,
-                    "seed {seed} step {step}"
-                ),
+                None => assert_eq!(found.unwrap_err().kind(), ErrorKind::Conflict, "seed {seed} step {step}"),
             }
         }
         compare(&store, &model, seed).await;
@@ -172,16 +163,9 @@ async fn compare(store: &SharedStore, model: &Model, seed: u64) {
         let key = key(&format!("{number:02}"));
         assert_eq!(store.get(&key).await.unwrap(), model.get(&key).cloned(), "seed {seed}");
     }
-    let bytes = model
-        .iter()
-        .map(|(key, found)| key.as_bytes().len() + found.value.len())
-        .sum::<usize>() as u64;
+    let bytes = model.iter().map(|(key, found)| key.as_bytes().len() + found.value.len()).sum::<usize>() as u64;
     let keys = model.len() as u64;
-    assert_eq!(
-        store.usage(&prefix).await.unwrap(),
-        Usage { keys, bytes },
-        "seed {seed}"
-    );
+    assert_eq!(store.usage(&prefix).await.unwrap(), Usage { keys, bytes }, "seed {seed}");
 }
 
 /// A batch whose precondition fails changes nothing and takes no number.
@@ -311,10 +295,7 @@ pub async fn scans_page_both_ways(factory: &dyn StoreFactory) {
         store.commit(batch).await.unwrap();
     }
     let prefix = scope("suite").all();
-    let page = store
-        .scan(Scan::prefix(prefix.clone()).limit(usize::MAX))
-        .await
-        .unwrap();
+    let page = store.scan(Scan::prefix(prefix.clone()).limit(usize::MAX)).await.unwrap();
     assert_eq!((page.entries.len(), page.more), (MAX_SCAN_LIMIT, true));
     for reverse in [false, true] {
         let mut found = Vec::new();
@@ -335,10 +316,7 @@ pub async fn scans_page_both_ways(factory: &dyn StoreFactory) {
         assert_eq!(found.len(), count);
         assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
     }
-    let exact = store
-        .scan(Scan::prefix(prefix.then(b"\x04000")).limit(1_000))
-        .await
-        .unwrap();
+    let exact = store.scan(Scan::prefix(prefix.then(b"\x04000")).limit(1_000)).await.unwrap();
     assert_eq!((exact.entries.len(), exact.more), (1_000, false));
     store.close().await.unwrap();
 }
@@ -375,15 +353,8 @@ pub async fn limits_hold_to_the_byte(factory: &dyn StoreFactory) {
         ("batch", wide(rest), wide(rest + 1)),
     ];
     for (what, fits, too_large) in cases {
-        store
-            .commit(fits)
-            .await
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert_eq!(
-            store.commit(too_large).await.unwrap_err().kind(),
-            ErrorKind::TooLarge,
-            "{what}"
-        );
+        store.commit(fits).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(store.commit(too_large).await.unwrap_err().kind(), ErrorKind::TooLarge, "{what}");
     }
     store.close().await.unwrap();
 }
@@ -392,9 +363,7 @@ pub async fn limits_hold_to_the_byte(factory: &dyn StoreFactory) {
 pub async fn large_values_come_back(factory: &dyn StoreFactory) {
     let store = factory.fresh().await;
     let random = SeededEntropy::new(5);
-    for length in [
-        4_000, 4_075, 4_076, 4_096, 4_097, 8_192, 100_000, 7, 3_000_000, 0, 50_000,
-    ] {
+    for length in [4_000, 4_075, 4_076, 4_096, 4_097, 8_192, 100_000, 7, 3_000_000, 0, 50_000] {
         let mut value = vec![0; length];
         crate::entropy::Entropy::fill(&random, &mut value);
         let mut batch = put("a", value.clone());
@@ -402,17 +371,7 @@ pub async fn large_values_come_back(factory: &dyn StoreFactory) {
         batch.put(key("b"), value.iter().rev().copied().collect::<Vec<_>>());
         store.commit(batch).await.unwrap();
         assert!(store.get(&key("a")).await.unwrap().unwrap().value == value, "{length}");
-        assert!(
-            store
-                .get(&key("b"))
-                .await
-                .unwrap()
-                .unwrap()
-                .value
-                .iter()
-                .eq(value.iter().rev()),
-            "{length}"
-        );
+        assert!(store.get(&key("b")).await.unwrap().unwrap().value.iter().eq(value.iter().rev()), "{length}");
         let mut delete = Batch::new();
         delete.delete(key("b"));
         store.commit(delete).await.unwrap();
@@ -426,12 +385,7 @@ pub async fn sequence_has_no_gaps(factory: &dyn StoreFactory) {
     let mut seen = Vec::new();
     for round in 0..3 {
         let writers = (0..50).map(|number| tokio::spawn(store.commit(put(&format!("{round}-{number}"), "x"))));
-        seen.extend(
-            join_all(writers)
-                .await
-                .into_iter()
-                .map(|outcome| outcome.unwrap().unwrap().0),
-        );
+        seen.extend(join_all(writers).await.into_iter().map(|outcome| outcome.unwrap().unwrap().0));
         let mut conflict = put("x", "x");
         conflict.require(Precondition::At(key("absent"), CommitSeq(1)));
         assert!(store.commit(conflict).await.is_err());
@@ -449,9 +403,7 @@ pub async fn sequence_has_no_gaps(factory: &dyn StoreFactory) {
 /// A batch has its place when `commit` returns, polled or not, and keeps it when nobody waits any more.
 pub async fn commits_keep_the_order_of_calls(factory: &dyn StoreFactory) {
     let store = factory.fresh().await;
-    let mut commits: Vec<_> = (0..50)
-        .map(|number| store.commit(put("a", format!("{number}"))))
-        .collect();
+    let mut commits: Vec<_> = (0..50).map(|number| store.commit(put("a", format!("{number}")))).collect();
     drop(commits.swap_remove(20));
     commits.reverse();
     for outcome in join_all(commits).await {
@@ -483,10 +435,7 @@ pub async fn logs_are_numbered_and_chained(factory: &dyn StoreFactory) {
         for (key, found) in everything(&store, log).await {
             let entry = Entry::decode(log, &key, &found.value).unwrap();
             assert_eq!((entry.number, entry.previous), (head.number + 1, head.hash));
-            head = Head {
-                number: entry.number,
-                hash: entry.hash(log),
-            };
+            head = Head { number: entry.number, hash: entry.hash(log) };
         }
         assert_eq!(head.number, 120);
     }
@@ -594,10 +543,7 @@ pub async fn exports_import_equal(factory: &dyn StoreFactory) {
     let direct = Archive::default();
     store.export(Box::new(direct.clone())).await.unwrap();
     assert!(again.bytes() == direct.bytes());
-    assert_eq!(
-        copy.import(archive.source()).await.unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(copy.import(archive.source()).await.unwrap_err().kind(), ErrorKind::Conflict);
     store.close().await.unwrap();
     copy.close().await.unwrap();
 }
@@ -611,12 +557,7 @@ pub async fn imports_are_all_or_nothing(factory: &dyn StoreFactory) {
     let bytes = archive.bytes();
     let mut flipped = bytes.clone();
     flipped[bytes.len() / 2] ^= 1;
-    for damaged in [
-        flipped,
-        bytes[..bytes.len() - 1].to_vec(),
-        bytes[..bytes.len() / 2].to_vec(),
-        Vec::new(),
-    ] {
+    for damaged in [flipped, bytes[..bytes.len() - 1].to_vec(), bytes[..bytes.len() / 2].to_vec(), Vec::new()] {
         let source = Box::new(std::io::Cursor::new(damaged));
         assert_eq!(copy.import(source).await.unwrap_err().kind(), ErrorKind::StoreCorrupt);
         assert!(contents(&copy).await.is_empty());
@@ -666,11 +607,7 @@ pub async fn exports_hold_one_commit(factory: &dyn StoreFactory) {
     write(1).await.unwrap();
     let before = contents(&store).await;
     let (archive, (started, has_started), (go, may_go)) = (Archive::default(), oneshot::channel(), mpsc::channel());
-    let sink = SlowSink {
-        archive: archive.clone(),
-        started: Some(started),
-        go: may_go,
-    };
+    let sink = SlowSink { archive: archive.clone(), started: Some(started), go: may_go };
     let exporting = tokio::spawn({
         let store = store.clone();
         async move { store.export(Box::new(sink)).await.unwrap() }
@@ -691,23 +628,15 @@ pub async fn exports_hold_one_commit(factory: &dyn StoreFactory) {
 /// What was begun before closing is kept or refused, and nothing hangs.
 pub async fn closing_finishes_what_was_begun(factory: &dyn StoreFactory) {
     let store = factory.fresh().await;
-    let before: Vec<_> = (0..100)
-        .map(|number| store.commit(put(&format!("{number}"), "x")))
-        .collect();
+    let before: Vec<_> = (0..100).map(|number| store.commit(put(&format!("{number}"), "x"))).collect();
     let closing = store.close();
     closing.await.unwrap();
     for outcome in join_all(before).await {
         outcome.expect("batches in line before closing are kept");
     }
-    assert_eq!(
-        store.commit(put("late", "x")).await.unwrap_err().kind(),
-        ErrorKind::Closed
-    );
+    assert_eq!(store.commit(put("late", "x")).await.unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(store.get(&key("0")).await.unwrap_err().kind(), ErrorKind::Closed);
-    assert_eq!(
-        store.scan(Scan::prefix(scope("suite").all())).await.unwrap_err().kind(),
-        ErrorKind::Closed
-    );
+    assert_eq!(store.scan(Scan::prefix(scope("suite").all())).await.unwrap_err().kind(), ErrorKind::Closed);
     store.close().await.unwrap();
     if let Some(reopened) = factory.reopen(store).await {
         assert_eq!(contents(&reopened).await.len(), 100);

@@ -54,9 +54,7 @@ impl Context {
         }
         let result = self.bounded(name, f()).await;
         let state = match &result {
-            Ok(value) => StepState::Confirmed {
-                result: to_json(name, value)?,
-            },
+            Ok(value) => StepState::Confirmed { result: to_json(name, value)? },
             Err(error) => refusal(error),
         };
         self.0.end_step(ticket.ordinal, state).await?;
@@ -78,20 +76,12 @@ impl Context {
     /// # Ok(()) }
     /// ```
     pub fn effect<'a>(&'a self, name: &'a str) -> Effect<'a> {
-        Effect {
-            ctx: self,
-            name,
-            keyed: false,
-        }
+        Effect { ctx: self, name, keyed: false }
     }
 
     /// Tells whoever follows the execution how far it is.
     pub fn progress(&self, done: u64, total: u64, message: impl Into<String>) {
-        self.0.emit(EventBody::Progress {
-            done,
-            total,
-            message: message.into(),
-        });
+        self.0.emit(EventBody::Progress { done, total, message: message.into() });
     }
 
     /// Says something to whoever follows the execution.
@@ -101,11 +91,7 @@ impl Context {
 
     /// Says something, with facts beside it. Never pass a secret.
     pub fn log_with(&self, level: LogLevel, message: impl Into<String>, fields: Value) {
-        self.0.emit(EventBody::Log {
-            level,
-            message: message.into(),
-            fields,
-        });
+        self.0.emit(EventBody::Log { level, message: message.into(), fields });
     }
 
     /// Reports a problem the workflow lives with: the execution goes on and will end `CompletedWithErrors`.
@@ -120,14 +106,10 @@ impl Context {
     pub async fn config<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
         let name = ConfigKey::new(key)?;
         let value = self.0.config(&name).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                "read configuration",
-                "no value is set for this key",
-            )
-            .with("tenant", &self.info().tenant)
-            .with("key", key)
-            .next_action("set it on the tenant or, for all customers, on the provider tenant")
+            Error::new(ErrorKind::NotFound, "read configuration", "no value is set for this key")
+                .with("tenant", &self.info().tenant)
+                .with("key", key)
+                .next_action("set it on the tenant or, for all customers, on the provider tenant")
         })?;
         serde_json::from_value(value).map_err(|error| {
             Error::invalid("read configuration", format!("the value has another type: {error}"))
@@ -142,10 +124,7 @@ impl Context {
     /// # Errors
     /// `InvalidInput` when `name` is no valid name.
     pub fn secret(&self, name: &str) -> Result<SecretHandle> {
-        Ok(SecretHandle {
-            name: SecretName::new(name)?,
-            host: Arc::clone(&self.0),
-        })
+        Ok(SecretHandle { name: SecretName::new(name)?, host: Arc::clone(&self.0) })
     }
 
     /// A connection of the tenant, to send requests through.
@@ -162,14 +141,10 @@ impl Context {
     /// `NotFound` when the tenant is not mapped there.
     pub async fn mapping(&self, provider: &str) -> Result<EntityMapping> {
         self.0.mapping(provider).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                "read entity mapping",
-                "the tenant is not mapped at this provider",
-            )
-            .with("tenant", &self.info().tenant)
-            .with("provider", provider)
-            .next_action("set the mapping on the tenant")
+            Error::new(ErrorKind::NotFound, "read entity mapping", "the tenant is not mapped at this provider")
+                .with("tenant", &self.info().tenant)
+                .with("provider", provider)
+                .next_action("set the mapping on the tenant")
         })
     }
 
@@ -199,12 +174,10 @@ impl Context {
         let clock = self.0.clock();
         match within(clock.as_ref(), limit, future).await {
             Some(result) => result,
-            None => Err(
-                Error::new(ErrorKind::Timeout, "run step", "the step took longer than its deadline")
-                    .with("step", name)
-                    .with("limit", format!("{}s", limit.as_secs_f64()))
-                    .retry(crate::Retry::Later),
-            ),
+            None => Err(Error::new(ErrorKind::Timeout, "run step", "the step took longer than its deadline")
+                .with("step", name)
+                .with("limit", format!("{}s", limit.as_secs_f64()))
+                .retry(crate::Retry::Later)),
         }
     }
 }
@@ -234,26 +207,18 @@ fn replay<T: DeserializeOwned>(name: &str, ticket: &StepTicket) -> Option<Result
 
 fn to_json<T: Serialize>(name: &str, value: &T) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| {
-        Error::new(
-            ErrorKind::WorkflowFailed,
-            "run step",
-            "the result does not serialize as JSON",
-        )
-        .with("step", name)
-        .source(error)
+        Error::new(ErrorKind::WorkflowFailed, "run step", "the result does not serialize as JSON")
+            .with("step", name)
+            .source(error)
     })
 }
 
 fn from_json<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|error| {
-        Error::new(
-            ErrorKind::WorkflowFailed,
-            "run step",
-            "the recorded result has another type than the code expects",
-        )
-        .with("step", name)
-        .next_action("deploy the code that recorded it, or give the step a new name")
-        .source(error)
+        Error::new(ErrorKind::WorkflowFailed, "run step", "the recorded result has another type than the code expects")
+            .with("step", name)
+            .next_action("deploy the code that recorded it, or give the step a new name")
+            .source(error)
     })
 }
 
@@ -290,11 +255,7 @@ impl<'a> Effect<'a> {
     /// Declares how to find out whether the write was applied. The probe is given the same idempotency key as the
     /// write, for providers that keep a reference of the caller's.
     pub fn with_probe<P>(self, probe: P) -> ProbedEffect<'a, P> {
-        ProbedEffect {
-            ctx: self.ctx,
-            name: self.name,
-            probe,
-        }
+        ProbedEffect { ctx: self.ctx, name: self.name, probe }
     }
 
     /// Says that the provider honours the idempotency key that `run` is given: an unknown outcome is sent again.
@@ -392,13 +353,9 @@ async fn confirm<T: Serialize>(ctx: &Context, name: &str, ordinal: u32, value: T
 /// A failure that leaves no doubt: it was not applied. It is stored for good unless it may pass.
 fn refusal(error: &Error) -> StepState {
     if error.is_retryable() || transient_here(error.kind()) {
-        StepState::NotApplied {
-            error: error.to_report(),
-        }
+        StepState::NotApplied { error: error.to_report() }
     } else {
-        StepState::Refused {
-            error: error.to_report(),
-        }
+        StepState::Refused { error: error.to_report() }
     }
 }
 

@@ -42,11 +42,7 @@ where
     Fut: Future<Output = Result<T>> + Send,
 {
     let spec = WorkflowSpec::new(WorkflowName::new(name)?, ParamSchema::of::<P>()?);
-    Ok(FnWorkflow {
-        spec,
-        function,
-        params: PhantomData,
-    })
+    Ok(FnWorkflow { spec, function, params: PhantomData })
 }
 
 /// See [`workflow`].
@@ -74,30 +70,21 @@ impl<P, F> FnWorkflow<P, F> {
     /// Sets how long it may wait in the queue.
     #[must_use]
     pub fn with_queue_deadline(self, queue: Duration) -> Self {
-        let deadlines = Deadlines {
-            queue,
-            ..*self.spec.deadlines()
-        };
+        let deadlines = Deadlines { queue, ..*self.spec.deadlines() };
         self.with_deadlines(deadlines)
     }
 
     /// Sets how long it may take, all attempts together.
     #[must_use]
     pub fn with_run_deadline(self, run: Duration) -> Self {
-        let deadlines = Deadlines {
-            run,
-            ..*self.spec.deadlines()
-        };
+        let deadlines = Deadlines { run, ..*self.spec.deadlines() };
         self.with_deadlines(deadlines)
     }
 
     /// Sets how long one call of a step may take.
     #[must_use]
     pub fn with_step_deadline(self, step: Duration) -> Self {
-        let deadlines = Deadlines {
-            step,
-            ..*self.spec.deadlines()
-        };
+        let deadlines = Deadlines { step, ..*self.spec.deadlines() };
         self.with_deadlines(deadlines)
     }
 
@@ -125,12 +112,7 @@ where
             .map_err(|error| Error::invalid("read parameters", error.to_string()).with("workflow", self.spec.name()))?;
         let output = (self.function)(ctx, params).await?;
         serde_json::to_value(output).map_err(|error| {
-            Error::new(
-                ErrorKind::WorkflowFailed,
-                "run workflow",
-                "the output does not serialize as JSON",
-            )
-            .source(error)
+            Error::new(ErrorKind::WorkflowFailed, "run workflow", "the output does not serialize as JSON").source(error)
         })
     }
 }

@@ -64,10 +64,7 @@ impl ParamSchema {
             return Ok(());
         };
         let first = first.clone();
-        let text: Vec<String> = violations
-            .iter()
-            .map(|(path, reason)| format!("{path}: {reason}"))
-            .collect();
+        let text: Vec<String> = violations.iter().map(|(path, reason)| format!("{path}: {reason}")).collect();
         Err(Error::invalid("check parameters", text.join("; ")).with("path", first))
     }
 }
@@ -96,23 +93,16 @@ mod tests {
     fn a_violation_is_named_by_its_exact_path() {
         let schema = ParamSchema::of::<Hire>().unwrap();
         schema.check(&json!({"name": "Zoë", "groups": [], "seats": 1})).unwrap();
-        let error = schema
-            .check(&json!({"name": "x", "groups": ["a", 7], "seats": 1}))
-            .unwrap_err();
+        let error = schema.check(&json!({"name": "x", "groups": ["a", 7], "seats": 1})).unwrap_err();
         assert_eq!(error.context("path"), Some("/groups/1"));
         let error = schema.check(&json!({"groups": []})).unwrap_err();
-        assert!(
-            error.message().contains("\"name\"") && error.message().contains("\"seats\""),
-            "{error}"
-        );
+        assert!(error.message().contains("\"name\"") && error.message().contains("\"seats\""), "{error}");
     }
 
     #[test]
     fn a_refusal_repeats_no_value() {
         let schema = ParamSchema::of::<Hire>().unwrap();
-        let error = schema
-            .check(&json!({"name": ["canary"], "groups": "canary", "seats": 1}))
-            .unwrap_err();
+        let error = schema.check(&json!({"name": ["canary"], "groups": "canary", "seats": 1})).unwrap_err();
         assert!(!format!("{error:?}").contains("canary"), "{error}");
     }
 

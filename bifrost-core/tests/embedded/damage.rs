@@ -50,9 +50,7 @@ async fn refuses(path: &Path, first: u64, last: &str) {
     // A refusal changes nothing: it comes again.
     let again: Error = open(path).await.unwrap_err();
     assert_eq!(again.context("first"), error.context("first"));
-    let store = EmbeddedStore::open(path, options().with_accept_loss(true))
-        .await
-        .unwrap();
+    let store = EmbeddedStore::open(path, options().with_accept_loss(true)).await.unwrap();
     assert!(report(&store).contains("the loss was accepted"), "{}", report(&store));
     check(&store, first - 1).await;
     store.close().await.unwrap();
@@ -128,12 +126,7 @@ async fn a_damaged_snapshot_is_taken_anew() {
         let folder = closed().await;
         flip(&snapshot_of(folder.path()), at);
         mends(folder.path(), "snapshot at 60 was damaged").await;
-        assert!(
-            snapshot_of(folder.path())
-                .to_str()
-                .unwrap()
-                .contains("/00000000000000000120-")
-        );
+        assert!(snapshot_of(folder.path()).to_str().unwrap().contains("/00000000000000000120-"));
     }
     let folder = crashed().await;
     std::fs::remove_file(snapshot_of(folder.path())).unwrap();
@@ -203,11 +196,7 @@ async fn a_snapshot_past_the_damage_makes_up_for_it() {
     store.close().await.unwrap();
     let segment = &files(before.path(), "journal")[0];
     flip(segment, frames(segment)[4] + 70);
-    std::fs::copy(
-        segment,
-        folder.path().join("journal").join(segment.file_name().unwrap()),
-    )
-    .unwrap();
+    std::fs::copy(segment, folder.path().join("journal").join(segment.file_name().unwrap())).unwrap();
     std::fs::remove_dir_all(folder.path().join("state")).unwrap();
     mends(folder.path(), "rebuilt from a snapshot").await;
 }
@@ -279,9 +268,7 @@ async fn noise_in_any_file_never_panics_out_and_never_loses_silently() {
                 std::fs::write(target, noise).unwrap();
             }
         }
-        let store = open(image.path())
-            .await
-            .unwrap_or_else(|error| panic!("round {round}: {error:?}"));
+        let store = open(image.path()).await.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         assert!(contents(store).await == expected, "round {round} {target:?}");
     }
 }

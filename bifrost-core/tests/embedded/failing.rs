@@ -53,19 +53,14 @@ impl DiskHook for Faults {
 #[tokio::test]
 async fn a_full_disk_is_said_and_passes() {
     let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::new());
-    let store = EmbeddedStore::open(folder.path(), options().with_disk_hook(faults.clone()))
-        .await
-        .unwrap();
+    let store = EmbeddedStore::open(folder.path(), options().with_disk_hook(faults.clone())).await.unwrap();
     fill(&store, 1..=20).await;
     let ballast = folder.path().join("ballast");
     assert!(ballast.exists());
     faults.set(Rule::Full);
     for _ in 0..3 {
         let error = store.commit(batch(21)).await.unwrap_err();
-        assert_eq!(
-            (error.kind(), error.retryability()),
-            (ErrorKind::StoreFull, Retry::Later)
-        );
+        assert_eq!((error.kind(), error.retryability()), (ErrorKind::StoreFull, Retry::Later));
         assert!(store.health().refusing.unwrap().contains("full"));
         assert!(!ballast.exists());
     }
@@ -102,9 +97,7 @@ async fn a_disk_full_when_a_segment_begins_is_said_and_passes() {
 #[tokio::test]
 async fn a_store_can_be_closed_while_the_disk_is_full() {
     let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::new());
-    let store = EmbeddedStore::open(folder.path(), options().with_disk_hook(faults.clone()))
-        .await
-        .unwrap();
+    let store = EmbeddedStore::open(folder.path(), options().with_disk_hook(faults.clone())).await.unwrap();
     fill(&store, 1..=20).await;
     faults.set(Rule::Full);
     store.commit(batch(21)).await.unwrap_err();
@@ -117,9 +110,7 @@ async fn a_store_can_be_closed_while_the_disk_is_full() {
 async fn after_a_failed_write_or_sync_nothing_is_acknowledged() {
     for rule in [Rule::FailWrite, Rule::FailSync] {
         let (folder, faults) = (tempfile::tempdir().unwrap(), Faults::new());
-        let store = EmbeddedStore::open(folder.path(), options().with_disk_hook(faults.clone()))
-            .await
-            .unwrap();
+        let store = EmbeddedStore::open(folder.path(), options().with_disk_hook(faults.clone())).await.unwrap();
         fill(&store, 1..=20).await;
         faults.set(rule);
         let error = store.commit(batch(21)).await.unwrap_err();
@@ -128,10 +119,7 @@ async fn after_a_failed_write_or_sync_nothing_is_acknowledged() {
         faults.set(Rule::None);
         let error = store.commit(batch(21)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorePoisoned);
-        assert!(
-            error.context("cause").unwrap().contains("the disk is broken"),
-            "{error}"
-        );
+        assert!(error.context("cause").unwrap().contains("the disk is broken"), "{error}");
         assert!(error.suggested_action().unwrap().contains("reopen"));
         assert!(store.health().refusing.is_some());
         assert!(store.get(&key(20)).await.unwrap().is_some());
@@ -156,11 +144,7 @@ async fn a_failure_at_any_moment_loses_nothing_acknowledged() {
             let mut left = self.0.lock().unwrap();
             *left = left.saturating_sub(1);
             // Once broken it stays broken, as disks do.
-            if *left == 0 {
-                Err(io::Error::other("the disk is broken"))
-            } else {
-                Ok(())
-            }
+            if *left == 0 { Err(io::Error::other("the disk is broken")) } else { Ok(()) }
         }
     }
 
@@ -169,10 +153,7 @@ async fn a_failure_at_any_moment_loses_nothing_acknowledged() {
     while !reached_the_end {
         let folder = tempfile::tempdir().unwrap();
         let hook = Arc::new(KthFails(Mutex::new(k)));
-        let small = options()
-            .with_segment_bytes(1_000)
-            .with_ballast_bytes(0)
-            .with_disk_hook(hook);
+        let small = options().with_segment_bytes(1_000).with_ballast_bytes(0).with_disk_hook(hook);
         let mut acknowledged = 0;
         if let Ok(store) = EmbeddedStore::open(folder.path(), small).await {
             for number in 1..=12 {
@@ -186,14 +167,9 @@ async fn a_failure_at_any_moment_loses_nothing_acknowledged() {
             }
             reached_the_end = store.close().await.is_ok();
         }
-        let store = open(folder.path())
-            .await
-            .unwrap_or_else(|error| panic!("failure {k}: {error:?}"));
+        let store = open(folder.path()).await.unwrap_or_else(|error| panic!("failure {k}: {error:?}"));
         let last = store.health().last_commit.0;
-        assert!(
-            (acknowledged..=acknowledged + 1).contains(&last),
-            "failure {k}: {acknowledged} {last}"
-        );
+        assert!((acknowledged..=acknowledged + 1).contains(&last), "failure {k}: {acknowledged} {last}");
         check(&store, last).await;
         k += 1;
     }

@@ -68,10 +68,7 @@ async fn drafts_of_the_state_engine_do_not_keep_it_from_opening() {
     let store = open(folder.path()).await.unwrap();
     fill(&store, 1..=20).await;
     store.close().await.unwrap();
-    for (name, content) in [
-        ("snap.00000000000000FF.generating", &b""[..]),
-        ("snap.FFFF.generating", b"garbage"),
-    ] {
+    for (name, content) in [("snap.00000000000000FF.generating", &b""[..]), ("snap.FFFF.generating", b"garbage")] {
         std::fs::write(folder.path().join("state").join(name), content).unwrap();
     }
     let store = open(folder.path()).await.unwrap();
@@ -123,16 +120,11 @@ async fn erased_data_is_in_no_file_of_ours_after_a_checkpoint() {
 #[tokio::test]
 async fn snapshots_are_taken_by_themselves_and_the_journal_stays_short() {
     let folder = tempfile::tempdir().unwrap();
-    let short = options()
-        .with_checkpoint_bytes(64 * 1024)
-        .with_snapshot_bytes(128 * 1024);
+    let short = options().with_checkpoint_bytes(64 * 1024).with_snapshot_bytes(128 * 1024);
     let store = EmbeddedStore::open(folder.path(), short).await.unwrap();
     let mut number = 0;
     // Overwrites, so that the snapshot stays small while the journal grows.
-    while files(folder.path(), "snapshots")
-        .iter()
-        .all(|path| path.extension().unwrap() == "tmp")
-    {
+    while files(folder.path(), "snapshots").iter().all(|path| path.extension().unwrap() == "tmp") {
         number += 1;
         assert!(number < 20_000, "no snapshot was taken");
         store.commit(batch(number % 50)).await.unwrap();
@@ -141,14 +133,8 @@ async fn snapshots_are_taken_by_themselves_and_the_journal_stays_short() {
     let store = open(folder.path()).await.unwrap();
     assert_eq!(store.health().last_commit, CommitSeq(number));
     assert!(report(&store).is_empty(), "{}", report(&store));
-    let journal = files(folder.path(), "journal")
-        .iter()
-        .map(|path| path.metadata().unwrap().len())
-        .sum::<u64>();
-    assert!(
-        journal < number * 400,
-        "the journal was not shortened: {journal} bytes of {number} commits"
-    );
+    let journal = files(folder.path(), "journal").iter().map(|path| path.metadata().unwrap().len()).sum::<u64>();
+    assert!(journal < number * 400, "the journal was not shortened: {journal} bytes of {number} commits");
 }
 
 #[tokio::test]
@@ -164,9 +150,7 @@ async fn nothing_is_spilled_to_files_that_are_never_synced() {
             let length = if number % 3 == 0 { 50_000 } else { 4_075 };
             let name = format!("{number:03}{}", "k".repeat(240));
             let scope = bifrost_core::store::Scope::hub();
-            let key = scope
-                .key(bifrost_core::store::key::Kind::Hub, &[name.as_bytes()])
-                .unwrap();
+            let key = scope.key(bifrost_core::store::key::Kind::Hub, &[name.as_bytes()]).unwrap();
             batch.put(key, value(round + number, length));
             commits.push(store.commit(batch));
         }

@@ -21,20 +21,12 @@ struct Folders {
 
 impl Folders {
     fn new(options: EmbeddedOptions) -> Self {
-        Self {
-            root: tempfile::tempdir().unwrap(),
-            paths: Mutex::new(HashMap::new()),
-            options,
-        }
+        Self { root: tempfile::tempdir().unwrap(), paths: Mutex::new(HashMap::new()), options }
     }
 
     async fn open(&self, path: PathBuf) -> SharedStore {
         let store: SharedStore = Arc::new(EmbeddedStore::open(&path, self.options.clone()).await.unwrap());
-        assert!(
-            store.health().open_report.is_empty(),
-            "{:?}",
-            store.health().open_report
-        );
+        assert!(store.health().open_report.is_empty(), "{:?}", store.health().open_report);
         self.paths.lock().unwrap().insert(address(&store), path);
         store
     }

@@ -15,9 +15,7 @@ use tempfile::TempDir;
 
 /// Small parts, so that little data makes many of them.
 pub(crate) fn options() -> EmbeddedOptions {
-    EmbeddedOptions::default()
-        .with_segment_bytes(32 * 1024)
-        .with_ballast_bytes(64 * 1024)
+    EmbeddedOptions::default().with_segment_bytes(32 * 1024).with_ballast_bytes(64 * 1024)
 }
 
 pub(crate) async fn open(path: &Path) -> Result<EmbeddedStore> {
@@ -49,11 +47,7 @@ pub(crate) async fn check(store: &EmbeddedStore, last: u64) {
     assert_eq!(store.health().last_commit, CommitSeq(last));
     for number in 1..=last {
         let Versioned { value, version } = store.get(&key(number)).await.unwrap().expect("nothing is lost");
-        assert_eq!(
-            (version, value[0]),
-            (CommitSeq(number), number as u8),
-            "record {number}"
-        );
+        assert_eq!((version, value[0]), (CommitSeq(number), number as u8), "record {number}");
     }
     assert_eq!(store.get(&key(last + 1)).await.unwrap(), None);
     fill(store, last + 1..=last + 1).await;
@@ -84,10 +78,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// The files in a folder of the store, in order of their names.
 pub(crate) fn files(path: &Path, folder: &str) -> Vec<PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(path.join(folder))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = std::fs::read_dir(path.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -107,21 +98,14 @@ pub(crate) fn cut(path: &Path, length: u64) {
 pub(crate) fn frames(path: &Path) -> Vec<u64> {
     let bytes = std::fs::read(path).unwrap();
     let starts = (64..bytes.len().saturating_sub(64)).step_by(8);
-    starts
-        .filter(|at| bytes[*at..].starts_with(b"BJF1"))
-        .map(|at| at as u64)
-        .collect()
+    starts.filter(|at| bytes[*at..].starts_with(b"BJF1")).map(|at| at as u64).collect()
 }
 
 /// Nothing of ours may reach the files sled never syncs.
 pub(crate) fn assert_no_blobs(path: &Path) {
     let blobs = path.join("state/blobs");
     if blobs.exists() {
-        assert_eq!(
-            std::fs::read_dir(blobs).unwrap().count(),
-            0,
-            "values were spilled to blobs"
-        );
+        assert_eq!(std::fs::read_dir(blobs).unwrap().count(), 0, "values were spilled to blobs");
     }
 }
 

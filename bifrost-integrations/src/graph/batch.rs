@@ -56,15 +56,9 @@ pub(super) async fn send(
 
 /// Sends what is due, in as many requests as it takes.
 async fn round(connection: &Connection, clock: &dyn Clock, calls: &[Call], now: Duration) -> Vec<(usize, Outcome)> {
-    let due = calls
-        .iter()
-        .enumerate()
-        .filter(|(_, call)| call.due().is_some_and(|due| due <= now));
+    let due = calls.iter().enumerate().filter(|(_, call)| call.due().is_some_and(|due| due <= now));
     let due: Vec<(usize, Outbound)> = due.map(|(place, call)| (place, call.request.clone())).collect();
-    let sends: Vec<_> = due
-        .chunks(MAX_CALLS)
-        .map(|chunk| send_chunk(connection, clock, chunk.to_vec()))
-        .collect();
+    let sends: Vec<_> = due.chunks(MAX_CALLS).map(|chunk| send_chunk(connection, clock, chunk.to_vec())).collect();
     let outcomes: Vec<Vec<_>> = stream::iter(sends).buffered(REQUESTS_IN_FLIGHT).collect().await;
     outcomes.into_iter().flatten().collect()
 }
@@ -80,14 +74,8 @@ async fn send_chunk(
     };
     let answers = answer.and_then(|response| read_json::<Answers>(&response, ENDPOINT));
     match answers {
-        Ok(answers) => chunk
-            .iter()
-            .map(|(place, request)| (*place, answers.outcome(*place, request, clock)))
-            .collect(),
-        Err(error) => chunk
-            .iter()
-            .map(|(place, request)| (*place, lost(&error, &request.safety)))
-            .collect(),
+        Ok(answers) => chunk.iter().map(|(place, request)| (*place, answers.outcome(*place, request, clock))).collect(),
+        Err(error) => chunk.iter().map(|(place, request)| (*place, lost(&error, &request.safety))).collect(),
     }
 }
 
@@ -109,12 +97,7 @@ enum Outcome {
 impl Call {
     fn new(request: Outbound, now: Duration) -> Self {
         let answer = check(&request).err().map(Err);
-        Self {
-            request,
-            attempts: 0,
-            due: now,
-            answer,
-        }
+        Self { request, attempts: 0, due: now, answer }
     }
 
     /// When to send it, while it has no answer.
@@ -159,18 +142,13 @@ fn check(request: &Outbound) -> Result<()> {
 
 /// The request that carries these calls. It may be repeated only if each of them may.
 fn chunk_request(chunk: &[(usize, Outbound)]) -> Result<Outbound> {
-    let calls: Result<Vec<Value>> = chunk
-        .iter()
-        .map(|(place, request)| inner_call(*place, request))
-        .collect();
+    let calls: Result<Vec<Value>> = chunk.iter().map(|(place, request)| inner_call(*place, request)).collect();
     let request = call::with_json(Method::POST, ENDPOINT, &json!({ "requests": calls? }))?;
     let once = chunk.iter().any(|(_, request)| request.safety == Safety::Once);
-    let cost = chunk
-        .iter()
-        .fold(Cost { units: 0, writes: 0 }, |sum, (_, request)| Cost {
-            units: sum.units.saturating_add(request.cost.units),
-            writes: sum.writes.saturating_add(request.cost.writes),
-        });
+    let cost = chunk.iter().fold(Cost { units: 0, writes: 0 }, |sum, (_, request)| Cost {
+        units: sum.units.saturating_add(request.cost.units),
+        writes: sum.writes.saturating_add(request.cost.writes),
+    });
     let safety = if once { Safety::Once } else { Safety::Idempotent };
     Ok(Outbound::new(request, ENDPOINT).with_cost(cost).with_safety(safety))
 }
@@ -282,10 +260,7 @@ impl InnerAnswer {
 
 /// A call Graph did not answer within an answered batch.
 fn missing() -> Classified {
-    let mut named = Classified::refused(
-        ErrorKind::Unavailable,
-        "the batch came back without an answer to this call",
-    );
+    let mut named = Classified::refused(ErrorKind::Unavailable, "the batch came back without an answer to this call");
     named.retry = Retry::Later;
     named.applied = Applied::Maybe;
     named
@@ -369,10 +344,7 @@ mod tests {
         assert_eq!(done[1].as_ref().unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(done[2].as_ref().unwrap().body(), r#"{"id":"c"}"#);
         let sent = script.sent();
-        assert_eq!(
-            (sent.len(), sent[0].cost.units, &sent[0].safety),
-            (1, 3, &Safety::Idempotent)
-        );
+        assert_eq!((sent.len(), sent[0].cost.units, &sent[0].safety), (1, 3, &Safety::Idempotent));
     }
 
     #[tokio::test]
@@ -388,11 +360,7 @@ mod tests {
         let began = clock.monotonic();
         let calls = ["a", "b", "c"].map(|id| requests::delete(id).unwrap()).to_vec();
         let answered = run(&clock, connection, calls).await;
-        assert!(
-            answered
-                .iter()
-                .all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 204))
-        );
+        assert!(answered.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 204)));
         assert_eq!(script.sent().len(), 3);
         assert_eq!(clock.monotonic() - began, Duration::from_secs(20));
     }
@@ -428,9 +396,7 @@ mod tests {
     #[tokio::test]
     async fn bad_calls_fail_alone() {
         let (_, connection) = connection(vec![answers(&json!([{"id": "1", "status": 204}]))]);
-        let elsewhere = http::Request::get("https://evil.example/users")
-            .body(Bytes::new())
-            .unwrap();
+        let elsewhere = http::Request::get("https://evil.example/users").body(Bytes::new()).unwrap();
         let calls = vec![Outbound::new(elsewhere, "/x"), requests::delete("1").unwrap()];
         let done = run(&clock(), connection, calls).await;
         assert_eq!(done[0].as_ref().unwrap_err().kind(), ErrorKind::InvalidInput);

@@ -129,9 +129,7 @@ impl GraphConfig {
         settings.authority = self.authority;
         if self.cloud != Cloud::Global {
             settings.base_url.get_or_insert(self.cloud.base_url()?);
-            settings
-                .authority
-                .get_or_insert(parse(&format!("https://{}", self.cloud.login_host()))?);
+            settings.authority.get_or_insert(parse(&format!("https://{}", self.cloud.login_host()))?);
         }
         settings.scopes = self.scopes;
         settings.allow_private_hosts = self.private_hosts;
@@ -215,15 +213,7 @@ fn limit(scope: LimitScope, unit: LimitUnit, amount: u32, seconds: u64) -> RateL
         LimitUnit::Requests => LimitShape::Window,
         LimitUnit::Units | LimitUnit::Writes => LimitShape::Bucket,
     };
-    RateLimit {
-        scope,
-        unit,
-        amount,
-        per: Duration::from_secs(seconds),
-        shape,
-        source: LIMITS_PAGE,
-        as_of: LIMITS_READ,
-    }
+    RateLimit { scope, unit, amount, per: Duration::from_secs(seconds), shape, source: LIMITS_PAGE, as_of: LIMITS_READ }
 }
 
 #[cfg(test)]
@@ -236,42 +226,24 @@ mod tests {
             assert!(GraphConfig::new(bad).build().is_err(), "{bad}");
         }
         let settings = GraphConfig::new("contoso.com").build().unwrap();
-        assert_eq!(
-            (settings.base_url.as_ref(), settings.entity.as_deref()),
-            (None, Some("contoso.com"))
-        );
-        assert_eq!(
-            base_url(&settings).unwrap().as_str(),
-            "https://graph.microsoft.com/v1.0"
-        );
+        assert_eq!((settings.base_url.as_ref(), settings.entity.as_deref()), (None, Some("contoso.com")));
+        assert_eq!(base_url(&settings).unwrap().as_str(), "https://graph.microsoft.com/v1.0");
     }
 
     #[test]
     fn tokens_are_for_the_cloud_the_connection_is_in() {
         let key = |cloud| token_key(&GraphConfig::new("contoso.com").with_cloud(cloud).build().unwrap());
         assert_eq!(key(Cloud::Global).scopes(), ["https://graph.microsoft.com/.default"]);
-        assert_eq!(
-            key(Cloud::China).scopes(),
-            ["https://microsoftgraph.chinacloudapi.cn/.default"]
-        );
+        assert_eq!(key(Cloud::China).scopes(), ["https://microsoftgraph.chinacloudapi.cn/.default"]);
         let url = Url::parse("http://127.0.0.1:8080/graph/v1.0").unwrap();
-        let local = GraphConfig::new("contoso.com")
-            .with_endpoints(url.clone(), url)
-            .build()
-            .unwrap();
+        let local = GraphConfig::new("contoso.com").with_endpoints(url.clone(), url).build().unwrap();
         assert_eq!(token_key(&local), key(Cloud::Global));
     }
 
     #[test]
     fn a_slash_at_the_end_makes_no_difference() {
         let url = Url::parse("http://127.0.0.1:8080/graph/v1.0/").unwrap();
-        let settings = GraphConfig::new("contoso.com")
-            .with_endpoints(url.clone(), url)
-            .build()
-            .unwrap();
-        assert_eq!(
-            base_url(&settings).unwrap().as_str(),
-            "http://127.0.0.1:8080/graph/v1.0"
-        );
+        let settings = GraphConfig::new("contoso.com").with_endpoints(url.clone(), url).build().unwrap();
+        assert_eq!(base_url(&settings).unwrap().as_str(), "http://127.0.0.1:8080/graph/v1.0");
     }
 }

@@ -34,9 +34,7 @@ const SMALL_PAGE: u32 = 20;
 /// never below one; one write unless it only reads.
 pub fn cost(method: &Method, endpoint: &str, query: &Query) -> Cost {
     let reading_post = listed(READING_POSTS, endpoint).filter(|_| method == Method::POST);
-    let base = reading_post
-        .or_else(|| listed(READS, endpoint).filter(|_| method == Method::GET))
-        .unwrap_or(1);
+    let base = reading_post.or_else(|| listed(READS, endpoint).filter(|_| method == Method::GET)).unwrap_or(1);
     let less = u32::from(query.get("$select").is_some()) + u32::from(is_small_page(query));
     let more = u32::from(query.get("$expand").is_some());
     Cost {
@@ -46,10 +44,7 @@ pub fn cost(method: &Method, endpoint: &str, query: &Query) -> Cost {
 }
 
 fn listed(table: &[(&str, u32)], endpoint: &str) -> Option<u32> {
-    table
-        .iter()
-        .find(|(name, _)| *name == endpoint)
-        .map(|(_, units)| *units)
+    table.iter().find(|(name, _)| *name == endpoint).map(|(_, units)| *units)
 }
 
 fn is_small_page(query: &Query) -> bool {
@@ -62,9 +57,7 @@ mod tests {
     use super::*;
 
     fn units(method: &Method, endpoint: &str, query: &[(&str, &str)]) -> (u32, u32) {
-        let query = query
-            .iter()
-            .fold(Query::new(), |query, (name, value)| query.with(*name, value));
+        let query = query.iter().fold(Query::new(), |query, (name, value)| query.with(*name, value));
         let cost = cost(method, endpoint, &query);
         (cost.units, cost.writes)
     }
@@ -83,11 +76,7 @@ mod tests {
             (members, &[("$select", "id"), ("$top", "20")], 2),
             ("/subscribedSkus", &[], 3),
         ] {
-            assert_eq!(
-                units(&Method::GET, endpoint, query),
-                (expected, 0),
-                "{endpoint} {query:?}"
-            );
+            assert_eq!(units(&Method::GET, endpoint, query), (expected, 0), "{endpoint} {query:?}");
         }
         assert_eq!(units(&Method::POST, "/users", &[]), (1, 1));
         assert_eq!(units(&Method::PATCH, "/users/{user-id}", &[]), (1, 1));

@@ -41,9 +41,7 @@ impl GraphError {
             inner_code: deepest(error, |inner| text(&inner["code"])),
             details: details(error),
             message: text(&error["message"]).unwrap_or_default(),
-            request_id: header
-                .map(str::to_owned)
-                .or_else(|| deepest(error, |inner| text(&inner["request-id"]))),
+            request_id: header.map(str::to_owned).or_else(|| deepest(error, |inner| text(&inner["request-id"]))),
         }
     }
 
@@ -70,12 +68,8 @@ impl GraphError {
     /// Creating what exists and adding a member twice are answered with a general 400: codes first, the two
     /// documented texts last (<https://learn.microsoft.com/graph/api/group-post-members>).
     fn says_exists(&self) -> bool {
-        const CODES: [&str; 4] = [
-            "Request_MultipleObjectsWithSameKeyValue",
-            "ObjectConflict",
-            "nameAlreadyExists",
-            "RoleAssignmentExists",
-        ];
+        const CODES: [&str; 4] =
+            ["Request_MultipleObjectsWithSameKeyValue", "ObjectConflict", "nameAlreadyExists", "RoleAssignmentExists"];
         CODES.iter().any(|code| self.has_code(code))
             || self.message.contains("added object references already exist")
             || (self.message.contains("Another object with the same value") && self.message.contains("already exists"))
@@ -83,10 +77,7 @@ impl GraphError {
 
     fn has_code(&self, code: &str) -> bool {
         let known = [Some(self.code.as_str()), self.inner_code.as_deref()];
-        let mut codes = known
-            .into_iter()
-            .flatten()
-            .chain(self.details.iter().map(String::as_str));
+        let mut codes = known.into_iter().flatten().chain(self.details.iter().map(String::as_str));
         codes.any(|known| known.eq_ignore_ascii_case(code))
     }
 }
@@ -137,11 +128,7 @@ impl Classifier for GraphClassifier {
         }
         if let Some(close) = &mut named.close {
             let (scope, direction) = microsoft_scope(answer.headers).unwrap_or((LimitScope::AppTenant, Direction::All));
-            *close = Closure {
-                scope,
-                direction,
-                ..*close
-            };
+            *close = Closure { scope, direction, ..*close };
         }
         if !error.message.is_empty() {
             named.message = excerpt(&error.message);
@@ -160,10 +147,8 @@ impl Classifier for GraphClassifier {
 /// A claims challenge of Continuous Access Evaluation or Conditional Access: no token of this grant will do.
 fn wants_claims(answer: &Answer<'_>) -> bool {
     let challenges = answer.headers.get_all(header::WWW_AUTHENTICATE);
-    let asks = challenges
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|text| text.contains("insufficient_claims"));
+    let asks =
+        challenges.iter().filter_map(|value| value.to_str().ok()).any(|text| text.contains("insufficient_claims"));
     asks && matches!(answer.status.as_u16(), 401 | 403)
 }
 
@@ -177,9 +162,7 @@ mod tests {
     use super::*;
 
     fn classify(status: u16, headers: &[(&'static str, &str)], body: &str) -> Classified {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
+        let headers = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
         GraphClassifier.classify(&Answer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: &headers.collect(),
@@ -198,24 +181,15 @@ mod tests {
         let wait = Duration::from_millis(2500);
         assert_eq!((named.kind, named.retry), (ErrorKind::Throttled, Retry::After(wait)));
         let close = named.close.unwrap();
-        assert_eq!(
-            (close.scope, close.direction, close.wait),
-            (LimitScope::Tenant, Direction::Writes, Some(wait))
-        );
-        assert_eq!(
-            (named.code.as_deref(), named.request_id.as_deref()),
-            (Some("TooManyRequests"), Some("r-1"))
-        );
+        assert_eq!((close.scope, close.direction, close.wait), (LimitScope::Tenant, Direction::Writes, Some(wait)));
+        assert_eq!((named.code.as_deref(), named.request_id.as_deref()), (Some("TooManyRequests"), Some("r-1")));
         assert_eq!(named.message, "slow down");
         assert_eq!(classify(429, &[], "").close.unwrap().scope, LimitScope::AppTenant);
     }
 
     #[test]
     fn a_claims_challenge_needs_a_person() {
-        let challenge = (
-            "www-authenticate",
-            r#"Bearer error="insufficient_claims", claims="e30=""#,
-        );
+        let challenge = ("www-authenticate", r#"Bearer error="insufficient_claims", claims="e30=""#);
         assert_eq!(classify(401, &[challenge], "").kind, ErrorKind::ReauthRequired);
         assert_eq!(classify(401, &[], "").kind, ErrorKind::PermissionDenied);
     }
@@ -252,14 +226,7 @@ mod tests {
 
     #[test]
     fn anything_else_reads_as_nothing() {
-        for body in [
-            "",
-            "<html>",
-            "null",
-            "[]",
-            r#"{"error":"x"}"#,
-            r#"{"error":{"code":5,"innerError":[]}}"#,
-        ] {
+        for body in ["", "<html>", "null", "[]", r#"{"error":"x"}"#, r#"{"error":{"code":5,"innerError":[]}}"#] {
             assert_eq!(read(body).best_code(), "", "{body}");
         }
     }

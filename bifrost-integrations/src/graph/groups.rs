@@ -110,12 +110,7 @@ impl Groups {
     /// # Errors
     /// Any but `NotFound`, which is [`Change::AlreadyDone`].
     pub async fn remove_member(&self, group: &str, object: &str) -> Result<Change> {
-        match self
-            .graph
-            .connection
-            .send(requests::remove_member(group, object)?)
-            .await
-        {
+        match self.graph.connection.send(requests::remove_member(group, object)?).await {
             Ok(_) => Ok(Change::Made),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Change::AlreadyDone),
             Err(error) => Err(error),

@@ -43,9 +43,7 @@ impl GraphIntegration {
         entropy: Arc<dyn Entropy>,
     ) -> Result<HttpStackBuilder> {
         let builder = HttpStack::builder(config::descriptor()?, transport, clock, entropy);
-        Ok(builder
-            .with_classifier(GraphClassifier)
-            .with_config(Self::stack_config()?))
+        Ok(builder.with_classifier(GraphClassifier).with_config(Self::stack_config()?))
     }
 
     /// The settings of Graph's stack.
@@ -86,10 +84,8 @@ impl Integration for GraphIntegration {
     }
 
     async fn exchange(&self, request: ExchangeRequest) -> Result<TokenSet, ExchangeFailure> {
-        let endpoint = TokenEndpoint::entra(&request.settings).map_err(|error| ExchangeFailure {
-            cause: Cause::WrongConfiguration,
-            error,
-        })?;
+        let endpoint = TokenEndpoint::entra(&request.settings)
+            .map_err(|error| ExchangeFailure { cause: Cause::WrongConfiguration, error })?;
         self.oauth.exchange(&request, &endpoint).await
     }
 

@@ -43,17 +43,11 @@ impl Licenses {
     pub async fn require_sku(&self, part_number: &str) -> Result<SubscribedSku> {
         let skus = self.subscribed_skus().await?;
         let names: Vec<String> = skus.iter().map(|sku| sku.sku_part_number.clone()).collect();
-        let found = skus
-            .into_iter()
-            .find(|sku| sku.sku_part_number.eq_ignore_ascii_case(part_number));
+        let found = skus.into_iter().find(|sku| sku.sku_part_number.eq_ignore_ascii_case(part_number));
         found.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                "find licence",
-                "the tenant has no SKU of this name",
-            )
-            .with("name", part_number)
-            .next_action(format!("buy it, or choose one of: {}", names.join(", ")))
+            Error::new(ErrorKind::NotFound, "find licence", "the tenant has no SKU of this name")
+                .with("name", part_number)
+                .next_action(format!("buy it, or choose one of: {}", names.join(", ")))
         })
     }
 
@@ -135,10 +129,7 @@ pub struct LicenseAssignment {
 impl LicenseAssignment {
     /// A licence of this SKU with all its service plans.
     pub fn new(sku_id: Uuid) -> Self {
-        Self {
-            sku_id,
-            disabled_plans: Vec::new(),
-        }
+        Self { sku_id, disabled_plans: Vec::new() }
     }
 
     /// Without these service plans.
@@ -177,13 +168,7 @@ pub mod requests {
     pub fn change(user: &str, add: &[LicenseAssignment], remove: &[Uuid]) -> Result<Outbound> {
         let path = format!("/users/{}/assignLicense", segment("user id", user)?);
         let body = json!({ "addLicenses": add, "removeLicenses": remove });
-        write(
-            Method::POST,
-            &path,
-            "/users/{user-id}/assignLicense",
-            Some(&body),
-            Safety::Idempotent,
-        )
+        write(Method::POST, &path, "/users/{user-id}/assignLicense", Some(&body), Safety::Idempotent)
     }
 }
 
@@ -217,28 +202,17 @@ mod tests {
     #[tokio::test]
     async fn a_shortage_is_told_from_other_refusals_by_the_counts() {
         let shortage = assign(5).await;
-        assert_eq!(
-            (shortage.kind(), shortage.context("code")),
-            (ErrorKind::Rejected, Some(NO_LICENSE_LEFT))
-        );
+        assert_eq!((shortage.kind(), shortage.context("code")), (ErrorKind::Rejected, Some(NO_LICENSE_LEFT)));
         assert_eq!(shortage.suggested_action(), Some("buy or free a licence of SKU SPE_E3"));
         assert_eq!(shortage.context("request_id"), Some("r1"));
         let other = assign(4).await;
-        assert_eq!(
-            (other.kind(), other.context("code")),
-            (ErrorKind::Rejected, Some("Request_BadRequest"))
-        );
+        assert_eq!((other.kind(), other.context("code")), (ErrorKind::Rejected, Some("Request_BadRequest")));
     }
 
     #[tokio::test]
     async fn an_unknown_sku_names_the_known_ones() {
         let (_, connection) = Scripted::connect(PROVIDER, Arc::new(GraphClassifier), vec![reply(200, &skus(0))]);
-        let error = Graph::new(connection)
-            .unwrap()
-            .licenses()
-            .require_sku("E5")
-            .await
-            .unwrap_err();
+        let error = Graph::new(connection).unwrap().licenses().require_sku("E5").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.suggested_action().unwrap().contains("SPE_E3"));
     }

@@ -52,21 +52,14 @@ impl MembershipPlan {
         let added = graph.batch(self.additions(graph)?).await;
         let removed = graph.batch(self.removals()?).await;
         let failed = |outcome: Result<_>, harmless: ErrorKind| outcome.err().filter(|error| error.kind() != harmless);
-        let added = added
-            .into_iter()
-            .filter_map(|outcome| failed(outcome, ErrorKind::AlreadyExists));
-        let removed = removed
-            .into_iter()
-            .filter_map(|outcome| failed(outcome, ErrorKind::NotFound));
+        let added = added.into_iter().filter_map(|outcome| failed(outcome, ErrorKind::AlreadyExists));
+        let removed = removed.into_iter().filter_map(|outcome| failed(outcome, ErrorKind::NotFound));
         let mut failures: Vec<Error> = added.chain(removed).collect();
         if failures.is_empty() {
             return Ok(());
         }
         let count = failures.len();
-        Err(failures
-            .swap_remove(0)
-            .with("name", &self.group)
-            .with("failed_changes", count))
+        Err(failures.swap_remove(0).with("name", &self.group).with("failed_changes", count))
     }
 
     fn additions(&self, graph: &Graph) -> Result<Vec<Outbound>> {
@@ -75,10 +68,7 @@ impl MembershipPlan {
     }
 
     fn removals(&self) -> Result<Vec<Outbound>> {
-        self.remove
-            .iter()
-            .map(|id| requests::remove_member(&self.group, id))
-            .collect()
+        self.remove.iter().map(|id| requests::remove_member(&self.group, id)).collect()
     }
 }
 
@@ -107,19 +97,13 @@ mod tests {
             reply(200, &json!({"id": "g", "groupTypes": [], "mailEnabled": false})),
             reply(200, &json!({"value": [{"id": "a"}], "@odata.nextLink": next})),
             reply(200, &json!({"value": [{"id": "b"}]})),
-            reply(
-                200,
-                &json!({"responses": [{"id": "0", "status": 204}, {"id": "1", "status": 400, "body": exists}]}),
-            ),
+            reply(200, &json!({"responses": [{"id": "0", "status": 204}, {"id": "1", "status": 400, "body": exists}]})),
             reply(200, &json!({"responses": [{"id": "0", "status": 404}]})),
         ];
         let (scripted, connection) = Scripted::connect(PROVIDER, Arc::new(GraphClassifier), script);
         let groups = Graph::new(connection).unwrap().groups();
         let plan = groups.set_members("g", ["B", "c", "d"]).await.unwrap();
-        assert_eq!(
-            (plan.add, plan.remove, plan.keep),
-            (strings(["c", "d"]), strings(["a"]), strings(["b"]))
-        );
+        assert_eq!((plan.add, plan.remove, plan.keep), (strings(["c", "d"]), strings(["a"]), strings(["b"])));
         assert_eq!(scripted.sent()[2].request.uri().to_string(), next);
     }
 
@@ -127,12 +111,7 @@ mod tests {
     async fn members_of_a_dynamic_group_are_left_alone() {
         let group = json!({"id": "g", "groupTypes": ["DynamicMembership"], "mailEnabled": false});
         let (scripted, connection) = Scripted::connect(PROVIDER, Arc::new(GraphClassifier), vec![reply(200, &group)]);
-        let error = Graph::new(connection)
-            .unwrap()
-            .groups()
-            .set_members("g", ["a"])
-            .await
-            .unwrap_err();
+        let error = Graph::new(connection).unwrap().groups().set_members("g", ["a"]).await.unwrap_err();
         assert_eq!((error.kind(), scripted.sent().len()), (ErrorKind::Rejected, 1));
     }
 

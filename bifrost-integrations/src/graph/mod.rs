@@ -80,11 +80,7 @@ impl Graph {
     pub fn new(connection: Connection) -> Result<Self> {
         connection.expect_provider(PROVIDER)?;
         let base = Arc::new(config::base_url(connection.settings())?);
-        Ok(Self {
-            connection,
-            base,
-            clock: Arc::new(SystemClock::new()),
-        })
+        Ok(Self { connection, base, clock: Arc::new(SystemClock::new()) })
     }
 
     /// Waits between the rounds of a batch by this clock instead of the machine's.
@@ -140,9 +136,7 @@ impl Graph {
         safety: Safety,
     ) -> Result<Response<Bytes>> {
         let request = call::with_json(method, path, body)?;
-        self.connection
-            .send(Outbound::new(request, RAW).with_safety(safety))
-            .await
+        self.connection.send(Outbound::new(request, RAW).with_safety(safety)).await
     }
 
     /// Where the API is, such as `https://graph.microsoft.com/v1.0`.

@@ -224,9 +224,7 @@ impl SubscribedSku {
 
     /// Whether it is assigned to users at all.
     pub fn is_for_users(&self) -> bool {
-        self.applies_to
-            .as_deref()
-            .is_none_or(|to| to.eq_ignore_ascii_case("user"))
+        self.applies_to.as_deref().is_none_or(|to| to.eq_ignore_ascii_case("user"))
     }
 }
 
@@ -290,12 +288,7 @@ mod tests {
     fn free_licences_never_go_below_zero() {
         let mut sku = SubscribedSku {
             consumed_units: 7,
-            prepaid_units: PrepaidUnits {
-                enabled: 5,
-                warning: 3,
-                suspended: 9,
-                ..PrepaidUnits::default()
-            },
+            prepaid_units: PrepaidUnits { enabled: 5, warning: 3, suspended: 9, ..PrepaidUnits::default() },
             ..SubscribedSku::default()
         };
         assert_eq!(sku.free(), 1);
@@ -313,10 +306,6 @@ mod tests {
         assert_eq!(of(&[], false).members_read_only(), None);
         assert_eq!(of(&["Unified"], true).members_read_only(), None);
         assert!(of(&[], true).members_read_only().is_some());
-        assert!(
-            of(&["Unified", "DynamicMembership"], true)
-                .members_read_only()
-                .is_some()
-        );
+        assert!(of(&["Unified", "DynamicMembership"], true).members_read_only().is_some());
     }
 }

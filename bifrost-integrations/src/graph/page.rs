@@ -65,9 +65,7 @@ pub(crate) fn following(token: &ResumeToken, endpoint: &'static str, base: &Url)
     }
     let mut request = call::bare(http::Method::GET, &token.link, &Query::new())?;
     mark(&mut request, token.advanced);
-    let parameters = link
-        .query_pairs()
-        .fold(Query::new(), |query, (name, value)| query.with(name, value));
+    let parameters = link.query_pairs().fold(Query::new(), |query, (name, value)| query.with(name, value));
     let cost = cost(&http::Method::GET, endpoint, &parameters);
     Ok(Outbound::new(request, endpoint).with_cost(cost))
 }
@@ -107,9 +105,7 @@ pub(crate) fn items<T>(graph: Graph, first: Result<Outbound>) -> impl Stream<Ite
 where
     T: DeserializeOwned + Send + 'static,
 {
-    pages(graph, first)
-        .map_ok(|page: Page<T>| stream::iter(page.items).map(Ok))
-        .try_flatten()
+    pages(graph, first).map_ok(|page: Page<T>| stream::iter(page.items).map(Ok)).try_flatten()
 }
 
 /// All pages from `first` on.
@@ -135,10 +131,7 @@ mod tests {
     use super::*;
 
     fn token(link: &str) -> ResumeToken {
-        ResumeToken {
-            link: link.to_owned(),
-            advanced: true,
-        }
+        ResumeToken { link: link.to_owned(), advanced: true }
     }
 
     #[test]

@@ -4,12 +4,7 @@ use bifrost_core::{Entropy, Secret};
 
 /// A password of 20 characters with about 115 bits, with each class of character Entra counts.
 pub fn random_password(entropy: &dyn Entropy) -> Secret {
-    const CLASSES: [&[u8]; 4] = [
-        b"ABCDEFGHJKLMNPQRSTUVWXYZ",
-        b"abcdefghijkmnopqrstuvwxyz",
-        b"23456789",
-        b"-_.!#%+=?@",
-    ];
+    const CLASSES: [&[u8]; 4] = [b"ABCDEFGHJKLMNPQRSTUVWXYZ", b"abcdefghijkmnopqrstuvwxyz", b"23456789", b"-_.!#%+=?@"];
     const LENGTH: usize = 20;
     let all: Vec<u8> = CLASSES.concat();
     let pick = |from: &[u8]| char::from(from[below(entropy, from.len())]);

@@ -131,10 +131,7 @@ impl Filter {
 
     /// An expression this type has no word for, taken as it is; say whether it needs the advanced query mode.
     pub fn raw(expression: impl Into<String>, advanced: bool) -> Self {
-        Self {
-            joined: Some("raw"),
-            ..Self::term(expression.into(), advanced)
-        }
+        Self { joined: Some("raw"), ..Self::term(expression.into(), advanced) }
     }
 
     /// Both hold.
@@ -161,21 +158,13 @@ impl Filter {
     }
 
     fn term(text: String, advanced: bool) -> Self {
-        Self {
-            text,
-            advanced,
-            joined: None,
-        }
+        Self { text, advanced, joined: None }
     }
 
     fn join(self, operator: &'static str, other: Self) -> Self {
         let advanced = self.advanced || other.advanced;
         let text = format!("{} {operator} {}", self.within(operator), other.within(operator));
-        Self {
-            text,
-            advanced,
-            joined: Some(operator),
-        }
+        Self { text, advanced, joined: Some(operator) }
     }
 
     fn within(self, operator: &str) -> String {
@@ -299,10 +288,7 @@ mod tests {
     #[test]
     fn mixed_operators_get_parentheses() {
         let either = Filter::eq("a", 1_i64).or(Filter::eq("b", true));
-        assert_eq!(
-            either.clone().and(Filter::eq("c", "x")).to_string(),
-            "(a eq 1 or b eq true) and c eq 'x'"
-        );
+        assert_eq!(either.clone().and(Filter::eq("c", "x")).to_string(), "(a eq 1 or b eq true) and c eq 'x'");
         assert_eq!(either.not().to_string(), "not(a eq 1 or b eq true)");
         assert_eq!(Filter::is_in("id", ["1", "it's"]).to_string(), "id in ('1','it''s')");
     }

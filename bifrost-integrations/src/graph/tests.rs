@@ -86,8 +86,5 @@ fn references_are_absolute_and_stay_one_object() {
     let base = Url::parse("https://graph.microsoft.us/v1.0").unwrap();
     let request = groups::requests::add_member(&base, "g", "a/b").unwrap();
     let body: serde_json::Value = serde_json::from_slice(request.request.body()).unwrap();
-    assert_eq!(
-        body["@odata.id"],
-        "https://graph.microsoft.us/v1.0/directoryObjects/a%2Fb"
-    );
+    assert_eq!(body["@odata.id"], "https://graph.microsoft.us/v1.0/directoryObjects/a%2Fb");
 }

@@ -205,12 +205,7 @@ impl NewUser {
         properties.insert("accountEnabled".into(), true.into());
         properties.insert("displayName".into(), display_name.into().into());
         properties.insert("mailNickname".into(), mail_alias(&upn).into());
-        Self {
-            upn,
-            password,
-            change_password: true,
-            properties,
-        }
+        Self { upn, password, change_password: true, properties }
     }
 
     /// The sign-in name.
@@ -295,10 +290,7 @@ impl NewUser {
 
 impl fmt::Debug for NewUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewUser")
-            .field("upn", &self.upn)
-            .field("properties", &self.properties)
-            .finish_non_exhaustive()
+        f.debug_struct("NewUser").field("upn", &self.upn).field("properties", &self.properties).finish_non_exhaustive()
     }
 }
 
@@ -379,10 +371,7 @@ pub fn check_upn(upn: &str) -> Result<()> {
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "'.-_!#^~".contains(c);
     let in_domain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-    let wrong = local
-        .chars()
-        .find(|c| !allowed(*c))
-        .or_else(|| domain.chars().find(|c| !in_domain(*c)));
+    let wrong = local.chars().find(|c| !allowed(*c)).or_else(|| domain.chars().find(|c| !in_domain(*c)));
     match wrong {
         Some(c) => refuse(format!("the sign-in name contains {c:?}, which Entra does not allow")),
         None => Ok(()),
@@ -403,11 +392,7 @@ fn check_country(country: Option<&Value>) -> Result<()> {
 /// A mail alias from the part before the `@`, without what Graph refuses in aliases.
 fn mail_alias(upn: &str) -> String {
     let local = upn.split('@').next().unwrap_or_default();
-    local
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "'.-_!#^~".contains(*c))
-        .take(64)
-        .collect()
+    local.chars().filter(|c| c.is_ascii_alphanumeric() || "'.-_!#^~".contains(*c)).take(64).collect()
 }
 
 #[cfg(test)]
@@ -437,15 +422,7 @@ mod tests {
     #[test]
     fn bad_values_are_refused_before_anything_is_sent() {
         let of = |upn: &str| NewUser::new(upn, "X", Secret::new("p"));
-        for upn in [
-            "zoë@contoso.com",
-            "a b@contoso.com",
-            "@contoso.com",
-            "a",
-            "a@",
-            "a@b@c",
-            "a@b/c",
-        ] {
+        for upn in ["zoë@contoso.com", "a b@contoso.com", "@contoso.com", "a", "a@", "a@b@c", "a@b/c"] {
             assert!(requests::create(&of(upn)).is_err(), "{upn}");
         }
         assert!(requests::create(&of("a@b.c").usage_location("Switzerland")).is_err());

@@ -74,9 +74,7 @@ pub mod requests {
     /// # Errors
     /// `InvalidInput` for an id that is not above zero.
     pub fn of_ticket(ticket_id: i64) -> Result<Outbound> {
-        let query = Query::new()
-            .with("ticket_id", check_id("ticket id", ticket_id)?)
-            .with("includehtmlnote", true);
+        let query = Query::new().with("ticket_id", check_id("ticket id", ticket_id)?).with("includehtmlnote", true);
         read(LIST, LIST, &query)
     }
 
@@ -112,32 +110,20 @@ pub struct NewAction {
 impl NewAction {
     /// A note.
     pub fn note(ticket_id: i64, text: impl Into<String>) -> Self {
-        Self {
-            ticket_id,
-            text: Text::Plain(text.into()),
-            hours: None,
-            reference: None,
-            fields: Map::new(),
-        }
-        .outcome(INTERNAL_NOTE)
-        .set("hiddenfromuser", true)
+        Self { ticket_id, text: Text::Plain(text.into()), hours: None, reference: None, fields: Map::new() }
+            .outcome(INTERNAL_NOTE)
+            .set("hiddenfromuser", true)
     }
 
     /// A note as HTML.
     pub fn note_html(ticket_id: i64, html: impl Into<String>) -> Self {
         let text = Text::Html(html.into());
-        Self {
-            text,
-            ..Self::note(ticket_id, "")
-        }
+        Self { text, ..Self::note(ticket_id, "") }
     }
 
     /// Time spent, in hours: 0.25 is a quarter of an hour. More than 0, at most 24.
     pub fn time(ticket_id: i64, hours: f64, text: impl Into<String>) -> Self {
-        Self {
-            hours: Some(hours),
-            ..Self::note(ticket_id, text)
-        }
+        Self { hours: Some(hours), ..Self::note(ticket_id, text) }
     }
 
     /// The kind of action, by its id in `/Outcome`; which ones a ticket takes is decided by its workflow.
@@ -174,10 +160,7 @@ impl NewAction {
 
     fn to_body(&self) -> Result<Map<String, Value>> {
         let mut body = self.fields.clone();
-        body.insert(
-            "ticket_id".to_owned(),
-            super::check_id("ticket id", self.ticket_id)?.into(),
-        );
+        body.insert("ticket_id".to_owned(), super::check_id("ticket id", self.ticket_id)?.into());
         if let Some(hours) = self.hours {
             check_hours(hours)?;
             body.insert("timetaken".to_owned(), hours.into());
@@ -193,9 +176,7 @@ fn check_hours(hours: f64) -> Result<()> {
         return Ok(());
     }
     let message = "a time entry has more than 0 and at most 24 hours";
-    Err(Error::invalid("add time entry", message)
-        .with("used", hours)
-        .with("limit", MAX_HOURS))
+    Err(Error::invalid("add time entry", message).with("used", hours).with("limit", MAX_HOURS))
 }
 
 #[cfg(test)]

@@ -78,10 +78,7 @@ pub mod requests {
     use super::{ClientQuery, NewClient, Result};
     use crate::call::Query;
 
-    pub(super) const LIST: ListCall = ListCall {
-        path: "/Client",
-        key: "clients",
-    };
+    pub(super) const LIST: ListCall = ListCall { path: "/Client", key: "clients" };
 
     /// `GET /Client`, first page.
     ///

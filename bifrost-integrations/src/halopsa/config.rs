@@ -44,12 +44,7 @@ enum Servers {
 impl HaloPsaConfig {
     /// An instance at `{tenant}.halopsa.com`.
     pub fn cloud(tenant: impl Into<String>) -> Self {
-        Self {
-            tenant: Some(tenant.into()),
-            servers: Servers::Cloud,
-            scopes: Vec::new(),
-            private_hosts: Vec::new(),
-        }
+        Self { tenant: Some(tenant.into()), servers: Servers::Cloud, scopes: Vec::new(), private_hosts: Vec::new() }
     }
 
     /// An instance elsewhere: on premises (`https://halo.example.com/api`, `https://halo.example.com/auth`), or in
@@ -57,10 +52,7 @@ impl HaloPsaConfig {
     pub fn at(resource_server: Url, authorisation_server: Url) -> Self {
         Self {
             tenant: None,
-            servers: Servers::Own {
-                resource: resource_server,
-                authorisation: authorisation_server,
-            },
+            servers: Servers::Own { resource: resource_server, authorisation: authorisation_server },
             scopes: Vec::new(),
             private_hosts: Vec::new(),
         }
@@ -96,18 +88,14 @@ impl HaloPsaConfig {
             check_tenant(tenant)?;
         }
         let (resource, authorisation) = match self.servers {
-            Servers::Own {
-                resource,
-                authorisation,
-            } => (resource, authorisation),
+            Servers::Own { resource, authorisation } => (resource, authorisation),
             Servers::Cloud => {
                 let host = format!("https://{}.halopsa.com", self.tenant.as_deref().unwrap_or_default());
                 (parse(&format!("{host}/api"))?, parse(&format!("{host}/auth"))?)
             }
         };
-        let mut settings = ConnectionSettings::new(ProviderId::new(PROVIDER)?)
-            .with_base_url(resource)
-            .with_authority(authorisation);
+        let mut settings =
+            ConnectionSettings::new(ProviderId::new(PROVIDER)?).with_base_url(resource).with_authority(authorisation);
         settings.entity = self.tenant;
         settings.scopes = self.scopes;
         settings.allow_private_hosts = self.private_hosts;
@@ -167,10 +155,7 @@ mod tests {
             .allow_private_host("halo.local")
             .build()
             .unwrap();
-        assert_eq!(
-            (own.entity, own.base_url.unwrap().as_str()),
-            (None, "https://halo.local/api")
-        );
+        assert_eq!((own.entity, own.base_url.unwrap().as_str()), (None, "https://halo.local/api"));
         for bad in ["", "a.b", "a/b", "https://contoso", "-a", "ü"] {
             assert!(HaloPsaConfig::cloud(bad).build().is_err(), "{bad}");
         }

@@ -26,11 +26,7 @@ impl Classifier for HaloClassifier {
             let wait = wait.unwrap_or(THROTTLE_PAUSE);
             named.retry = Retry::After(wait);
             // The window is the instance's: every application and connection of the tenant shares it.
-            named.close = Some(Closure {
-                scope: LimitScope::Tenant,
-                direction: Direction::All,
-                wait: Some(wait),
-            });
+            named.close = Some(Closure { scope: LimitScope::Tenant, direction: Direction::All, wait: Some(wait) });
             named.learned = said.as_deref().and_then(limit);
         }
         if answer.status.as_u16() == 401 {
@@ -52,12 +48,8 @@ pub(crate) fn message(body: &[u8]) -> Option<String> {
     let text = match serde_json::from_str::<Value>(&raw) {
         Ok(Value::String(text)) => text,
         Ok(Value::Object(fields)) => {
-            let found = FIELDS
-                .iter()
-                .find_map(|name| fields.get(*name)?.as_str().filter(|text| !text.is_empty()));
-            let found = found
-                .map(str::to_owned)
-                .or_else(|| fields.get("errors").and_then(field_errors));
+            let found = FIELDS.iter().find_map(|name| fields.get(*name)?.as_str().filter(|text| !text.is_empty()));
+            let found = found.map(str::to_owned).or_else(|| fields.get("errors").and_then(field_errors));
             found.or_else(|| fields.get("title")?.as_str().map(str::to_owned))?
         }
         Ok(_) => return None,
@@ -116,10 +108,7 @@ mod tests {
         for (body, expected) in [
             (r#""An Outcome must be entered""#, "An Outcome must be entered"),
             ("plain text", "plain text"),
-            (
-                r#"{"error":"invalid_client","error_description":null}"#,
-                "invalid_client",
-            ),
+            (r#"{"error":"invalid_client","error_description":null}"#, "invalid_client"),
             (r#"{"resultCode":1,"errorMessage":"no"}"#, "no"),
             (r#"{"ClassName":"System.Exception","Message":"broken"}"#, "broken"),
             (
@@ -138,11 +127,7 @@ mod tests {
         let learned = named.learned.unwrap();
         assert_eq!((learned.amount, learned.per), (700, Duration::from_secs(300)));
         assert_eq!(named.retry, Retry::After(THROTTLE_PAUSE));
-        for text in [
-            "Rate Limit Reached - many Requests per rolling 5 minute window",
-            "slow down",
-            "",
-        ] {
+        for text in ["Rate Limit Reached - many Requests per rolling 5 minute window", "slow down", ""] {
             assert_eq!(classify(429, text.as_bytes()).learned, None, "{text}");
         }
     }

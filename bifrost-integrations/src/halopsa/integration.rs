@@ -44,9 +44,7 @@ impl HaloPsaIntegration {
         entropy: Arc<dyn Entropy>,
     ) -> Result<HttpStackBuilder> {
         let builder = HttpStack::builder(config::descriptor()?, transport, clock, entropy);
-        Ok(builder
-            .with_classifier(HaloClassifier)
-            .with_config(Self::stack_config()))
+        Ok(builder.with_classifier(HaloClassifier).with_config(Self::stack_config()))
     }
 
     /// The settings of HaloPSA's stack: there is no base URL, each connection has its own.
@@ -91,10 +89,8 @@ impl Integration for HaloPsaIntegration {
     }
 
     async fn exchange(&self, request: ExchangeRequest) -> Result<TokenSet, ExchangeFailure> {
-        let endpoint = TokenEndpoint::halopsa(&request.settings).map_err(|error| ExchangeFailure {
-            cause: Cause::WrongConfiguration,
-            error,
-        })?;
+        let endpoint = TokenEndpoint::halopsa(&request.settings)
+            .map_err(|error| ExchangeFailure { cause: Cause::WrongConfiguration, error })?;
         self.oauth.exchange(&request, &endpoint).await
     }
 

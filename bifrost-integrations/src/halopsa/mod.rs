@@ -151,9 +151,7 @@ impl HaloPsa {
         safety: Safety,
     ) -> Result<Response<Bytes>> {
         let request = call::with_json(method, path, body)?;
-        self.connection
-            .send(Outbound::new(request, RAW).with_safety(safety))
-            .await
+        self.connection.send(Outbound::new(request, RAW).with_safety(safety)).await
     }
 
     async fn one<T: Record + DeserializeOwned>(&self, request: Outbound) -> Result<T> {

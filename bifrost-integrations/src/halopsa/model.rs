@@ -251,10 +251,7 @@ impl User {
     /// Whether this is one of its mail addresses; case does not matter.
     pub fn has_email(&self, address: &str) -> bool {
         let known = [&self.emailaddress, &self.email2, &self.email3];
-        known
-            .into_iter()
-            .flatten()
-            .any(|own| own.trim().eq_ignore_ascii_case(address.trim()))
+        known.into_iter().flatten().any(|own| own.trim().eq_ignore_ascii_case(address.trim()))
     }
 }
 

@@ -60,10 +60,9 @@ impl Rows {
                 let named = members.get(key).is_some_and(Value::is_array).then(|| key.to_owned());
                 let name = named.or_else(|| first_list(&members))?;
                 match members.remove(&name) {
-                    Some(Value::Array(rows)) => Some(Self {
-                        rows,
-                        total: total.and_then(|total| u64::try_from(total).ok()),
-                    }),
+                    Some(Value::Array(rows)) => {
+                        Some(Self { rows, total: total.and_then(|total| u64::try_from(total).ok()) })
+                    }
                     _ => None,
                 }
             }
@@ -74,9 +73,7 @@ impl Rows {
 
 /// `columns` describes a list and is none.
 fn first_list(members: &Map<String, Value>) -> Option<String> {
-    let mut lists = members
-        .iter()
-        .filter(|(name, value)| value.is_array() && *name != "columns");
+    let mut lists = members.iter().filter(|(name, value)| value.is_array() && *name != "columns");
     lists.next().map(|(name, _)| name.clone())
 }
 
@@ -208,11 +205,7 @@ fn turn<T: Record>(mut items: Vec<T>, total: Option<u64>, token: Option<&ResumeT
             Some(total) => seen < total,
             None => rows >= PAGE_SIZE,
         };
-    let next = more.then(|| ResumeToken {
-        page_no: token.map_or(1, |token| token.page_no) + 1,
-        seen,
-        first_id,
-    });
+    let next = more.then(|| ResumeToken { page_no: token.map_or(1, |token| token.page_no) + 1, seen, first_id });
     Page { items, next, total }
 }
 
@@ -237,18 +230,9 @@ mod tests {
             json!({"columns": [{"id": 9}], "results": [row]}),
             json!({"include_children": false, "clients": [row], "other": [row, row]}),
         ] {
-            assert_eq!(
-                Rows::open(document.clone(), "clients").unwrap().rows,
-                vec![row.clone()],
-                "{document}"
-            );
+            assert_eq!(Rows::open(document.clone(), "clients").unwrap().rows, vec![row.clone()], "{document}");
         }
-        for document in [
-            json!({"record_count": 0}),
-            json!("text"),
-            json!(null),
-            json!({"columns": []}),
-        ] {
+        for document in [json!({"record_count": 0}), json!("text"), json!(null), json!({"columns": []})] {
             assert_eq!(Rows::open(document.clone(), "clients"), None, "{document}");
         }
     }
@@ -259,20 +243,14 @@ mod tests {
             assert_eq!(read_written::<Client>(&reply(201, &body), "/Client").unwrap().id, 5);
         }
         let refused = reply(200, &json!([{"_warning": "A user with this email exists"}]));
-        assert_eq!(
-            read_written::<Client>(&refused, "/Client").unwrap_err().kind(),
-            ErrorKind::Rejected
-        );
+        assert_eq!(read_written::<Client>(&refused, "/Client").unwrap_err().kind(), ErrorKind::Rejected);
         for body in [json!([]), json!("ok"), json!(null)] {
             assert!(read_written::<Client>(&reply(200, &body), "/Client").is_err(), "{body}");
         }
     }
 
     fn rows(from: u64, count: u64) -> Vec<Client> {
-        let client = |id: u64| Client {
-            id: i64::try_from(id).unwrap(),
-            ..Client::default()
-        };
+        let client = |id: u64| Client { id: i64::try_from(id).unwrap(), ..Client::default() };
         (from..from + count).map(client).collect()
     }
 
@@ -305,17 +283,9 @@ mod tests {
         let script = vec![page(1, 100), page(101, 20)];
         let (scripted, connection) = Scripted::connect(PROVIDER, Arc::new(HaloClassifier), script);
         let clients = HaloPsa::new(connection).unwrap().clients();
-        let all: Vec<Client> = clients
-            .list(&ClientQuery::new().search("a&b"))
-            .try_collect()
-            .await
-            .unwrap();
+        let all: Vec<Client> = clients.list(&ClientQuery::new().search("a&b")).try_collect().await.unwrap();
         assert_eq!((all.len(), all[119].id), (120, 120));
-        let sent: Vec<String> = scripted
-            .sent()
-            .iter()
-            .map(|sent| sent.request.uri().to_string())
-            .collect();
+        let sent: Vec<String> = scripted.sent().iter().map(|sent| sent.request.uri().to_string()).collect();
         assert_eq!(
             sent,
             [

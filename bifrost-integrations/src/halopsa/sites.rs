@@ -49,10 +49,7 @@ pub mod requests {
     use super::{NewSite, Result};
     use crate::call::Query;
 
-    pub(super) const LIST: ListCall = ListCall {
-        path: "/Site",
-        key: "sites",
-    };
+    pub(super) const LIST: ListCall = ListCall { path: "/Site", key: "sites" };
 
     pub(super) fn filter(client_id: i64) -> Query {
         Query::new().with("client_id", client_id)

@@ -15,18 +15,8 @@ const INTERFACE: &str = include_str!("../../tests/data/halopsa-interface.json");
 fn every_request() -> Vec<Outbound> {
     let now = Timestamp::from_millis(1_786_000_000_123);
     let reference = Reference::new("0198-step-2").unwrap();
-    let client_query = ClientQuery::new()
-        .search("x")
-        .names_only()
-        .top_level(1)
-        .include_inactive()
-        .updated_since(now);
-    let user_query = UserQuery::new()
-        .client(1)
-        .site(1)
-        .search("x")
-        .include_inactive()
-        .updated_since(now);
+    let client_query = ClientQuery::new().search("x").names_only().top_level(1).include_inactive().updated_since(now);
+    let user_query = UserQuery::new().client(1).site(1).search("x").include_inactive().updated_since(now);
     let ticket_query = TicketQuery::new()
         .client(1)
         .site(1)
@@ -50,10 +40,7 @@ fn every_request() -> Vec<Outbound> {
         .agent(1)
         .team("x");
     let update = TicketUpdate::new().status(1).priority(1).assign(1, "x").summary("x");
-    let action = NewAction::time(1, 0.5, "x")
-        .reference(reference)
-        .visible()
-        .new_status(2);
+    let action = NewAction::time(1, 0.5, "x").reference(reference).visible().new_status(2);
     [
         clients::requests::list(&client_query),
         clients::requests::get(1),

@@ -78,9 +78,7 @@ impl TicketQuery {
     #[must_use]
     pub fn occurred_between(self, start: Timestamp, end: Timestamp) -> Self {
         // HaloPSA's own spelling.
-        self.with("datesearch", "dateoccured")
-            .with("startdate", start)
-            .with("enddate", end)
+        self.with("datesearch", "dateoccured").with("startdate", start).with("enddate", end)
     }
 
     /// By falling instead of rising id. Tickets opened meanwhile move others to later pages, where they are read

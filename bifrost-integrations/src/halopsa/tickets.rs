@@ -119,10 +119,7 @@ pub mod requests {
     use super::{NewTicket, Resolution, Result, TicketQuery, TicketUpdate};
     use crate::call::Query;
 
-    pub(super) const LIST: ListCall = ListCall {
-        path: "/Tickets",
-        key: "tickets",
-    };
+    pub(super) const LIST: ListCall = ListCall { path: "/Tickets", key: "tickets" };
 
     /// `GET /Tickets`, first page.
     ///
@@ -190,11 +187,7 @@ impl Resolution {
 
     /// By an action with this outcome, such as the one a lookup finds for `Resolve`.
     pub fn by_outcome(outcome_id: i64, note: impl Into<String>) -> Self {
-        Self::Action(ClosingAction {
-            outcome_id,
-            note: note.into(),
-            new_status: None,
-        })
+        Self::Action(ClosingAction { outcome_id, note: note.into(), new_status: None })
     }
 }
 
@@ -211,9 +204,7 @@ pub struct ClosingAction {
 
 impl ClosingAction {
     fn on_ticket(&self, ticket_id: i64) -> NewAction {
-        let action = NewAction::note(ticket_id, self.note.clone())
-            .outcome(self.outcome_id)
-            .visible();
+        let action = NewAction::note(ticket_id, self.note.clone()).outcome(self.outcome_id).visible();
         match self.new_status {
             Some(status) => action.new_status(status),
             None => action,
@@ -233,12 +224,7 @@ pub struct NewTicket {
 impl NewTicket {
     /// A ticket with this summary.
     pub fn new(summary: impl Into<String>) -> Self {
-        Self {
-            summary: summary.into(),
-            details: Text::Plain(String::new()),
-            reference: None,
-            fields: Map::new(),
-        }
+        Self { summary: summary.into(), details: Text::Plain(String::new()), reference: None, fields: Map::new() }
     }
 
     /// The description.
@@ -354,9 +340,7 @@ impl TicketUpdate {
     /// Assigns it, past the rules that would assign it elsewhere.
     #[must_use]
     pub fn assign(self, agent_id: i64, team: impl Into<String>) -> Self {
-        self.set("agent_id", agent_id)
-            .set("team", team.into())
-            .set("_forcereassign", true)
+        self.set("agent_id", agent_id).set("team", team.into()).set("_forcereassign", true)
     }
 
     /// Sets the summary.
@@ -404,11 +388,7 @@ mod tests {
 
     #[test]
     fn a_new_ticket_carries_its_reference_twice_and_no_id() {
-        let ticket = NewTicket::new("Onboard Zoë")
-            .client(3)
-            .user(5, 4)
-            .ticket_type(1)
-            .reference(reference());
+        let ticket = NewTicket::new("Onboard Zoë").client(3).user(5, 4).ticket_type(1).reference(reference());
         let request = requests::create(&ticket).unwrap();
         assert_eq!(request.safety, Safety::Once);
         assert_eq!(
@@ -424,10 +404,7 @@ mod tests {
     #[test]
     fn an_update_has_an_id_above_zero_and_may_repeat() {
         let request = requests::update(7, &TicketUpdate::new().status(2)).unwrap();
-        assert_eq!(
-            (&request.safety, body(&request)),
-            (&Safety::Idempotent, json!([{"id": 7, "status_id": 2}]))
-        );
+        assert_eq!((&request.safety, body(&request)), (&Safety::Idempotent, json!([{"id": 7, "status_id": 2}])));
         for id in [0, -1] {
             assert!(requests::update(id, &TicketUpdate::new().status(2)).is_err());
         }
@@ -437,14 +414,8 @@ mod tests {
     #[test]
     fn resolving_by_status_repeats_and_by_action_does_not() {
         let status = requests::resolve(7, &Resolution::closed()).unwrap();
-        assert_eq!(
-            (status.endpoint, status.safety.clone()),
-            ("/Tickets", Safety::Idempotent)
-        );
-        assert_eq!(
-            body(&status),
-            json!([{"id": 7, "status_id": 9, "_appointment01_ok": true}])
-        );
+        assert_eq!((status.endpoint, status.safety.clone()), ("/Tickets", Safety::Idempotent));
+        assert_eq!(body(&status), json!([{"id": 7, "status_id": 9, "_appointment01_ok": true}]));
         let action = requests::resolve(7, &Resolution::by_outcome(19, "Done")).unwrap();
         assert_eq!((action.endpoint, action.safety.clone()), ("/Actions", Safety::Once));
         assert_eq!(body(&action)[0]["outcome_id"], 19);

@@ -71,10 +71,7 @@ pub mod requests {
     use super::{NewUser, Result, UserQuery};
     use crate::call::Query;
 
-    pub(super) const LIST: ListCall = ListCall {
-        path: "/Users",
-        key: "users",
-    };
+    pub(super) const LIST: ListCall = ListCall { path: "/Users", key: "users" };
 
     /// `GET /Users`, first page.
     ///
@@ -157,11 +154,7 @@ impl NewUser {
         // `name` too: lists sort and search by it.
         let (first, last) = (first_name.into(), last_name.into());
         let full = format!("{first} {last}").trim().to_owned();
-        Self(Map::new())
-            .set("site_id", site_id)
-            .set("name", full)
-            .set("firstname", first)
-            .set("surname", last)
+        Self(Map::new()).set("site_id", site_id).set("name", full).set("firstname", first).set("surname", last)
     }
 
     /// Sets the mail address.

@@ -99,11 +99,7 @@ impl<'a> Call<'a> {
         self.expect_peer(self.stack.health.paused(&self.peer, self.stack.clock.monotonic()))?;
         let cost = self.outbound.cost;
         let permit = self.stack.budget.acquire(&self.path, cost, self.remaining()).await?;
-        let token = if self.authorized {
-            Some(self.token().await?)
-        } else {
-            None
-        };
+        let token = if self.authorized { Some(self.token().await?) } else { None };
         let request = self.request(token.as_ref())?;
         if self.remaining().is_zero() {
             return Err(too_late("the deadline passed before it was sent"));
@@ -138,8 +134,7 @@ impl<'a> Call<'a> {
                 let signals = self.stack.classifier.signals(response.headers());
                 permit.learn(&signals);
                 record.units = signals.units.unwrap_or(record.units);
-                self.read(&response, permit, token)
-                    .map_or(Ended::Answered(response), |ended| ended)
+                self.read(&response, permit, token).map_or(Ended::Answered(response), |ended| ended)
             }
         };
         record.failure = match &ended {
@@ -220,9 +215,7 @@ impl<'a> Call<'a> {
 
     /// The provider refused the token: one forced refresh, however often the call is tried.
     async fn replace(&mut self, rejected: &Token) -> Result<()> {
-        let replaced = self
-            .in_time(self.connection.tokens().replace(&self.key, rejected))
-            .await?;
+        let replaced = self.in_time(self.connection.tokens().replace(&self.key, rejected)).await?;
         self.replaced = Some(replaced);
         Ok(())
     }
@@ -278,9 +271,7 @@ impl<'a> Call<'a> {
 
     /// Goes where the provider points; another host gets no credentials.
     fn follow(&mut self, headers: &HeaderMap) -> Ended {
-        let location = headers
-            .get(header::LOCATION)
-            .and_then(|location| location.to_str().ok());
+        let location = headers.get(header::LOCATION).and_then(|location| location.to_str().ok());
         let next = match target::follow(&self.url, location.unwrap_or_default()) {
             Ok(next) if location.is_some() => next,
             _ => {
@@ -359,10 +350,7 @@ fn too_late(message: &str) -> Error {
 }
 
 fn unknown_outcome(failure: &Classified) -> Error {
-    let message = format!(
-        "the request was sent and may or may not have been applied: {}",
-        failure.message
-    );
+    let message = format!("the request was sent and may or may not have been applied: {}", failure.message);
     let mut error = Error::new(ErrorKind::UnknownOutcome, "call provider", message);
     if let Some(id) = &failure.request_id {
         error = error.with("request_id", id);
@@ -386,10 +374,6 @@ fn bearer(token: &Token) -> Result<HeaderValue> {
 }
 
 fn visible(text: &str, what: &str) -> Result<HeaderValue> {
-    HeaderValue::from_str(text).map_err(|_| {
-        Error::invalid(
-            "call provider",
-            format!("{what} holds characters that no header may hold"),
-        )
-    })
+    HeaderValue::from_str(text)
+        .map_err(|_| Error::invalid("call provider", format!("{what} holds characters that no header may hold")))
 }

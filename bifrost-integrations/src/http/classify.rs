@@ -112,11 +112,7 @@ impl Classified {
         match status.as_u16() {
             429 => {
                 named.retry = wait.map_or(Retry::Later, Retry::After);
-                named.close = Some(Closure {
-                    scope: LimitScope::Connection,
-                    direction: Direction::All,
-                    wait,
-                });
+                named.close = Some(Closure { scope: LimitScope::Connection, direction: Direction::All, wait });
             }
             // With `Retry-After` the server says that it turned the request away.
             503 => {
@@ -289,11 +285,7 @@ mod tests {
         ];
         for (status, wait, kind, retry, applied, closes) in table {
             let named = Classified::of_status(StatusCode::from_u16(status).unwrap(), wait);
-            assert_eq!(
-                (named.kind, named.retry, named.applied),
-                (kind, retry, applied),
-                "{status}"
-            );
+            assert_eq!((named.kind, named.retry, named.applied), (kind, retry, applied), "{status}");
             assert_eq!(named.close.is_some(), closes, "{status}");
         }
     }
@@ -309,11 +301,7 @@ mod tests {
             (K::TooLarge, ErrorKind::TooLarge, Retry::Never, Applied::Maybe),
         ] {
             let named = Classified::of_transport(&TransportError::new(kind, "test"));
-            assert_eq!(
-                (named.kind, named.retry, named.applied),
-                (expected, retry, applied),
-                "{kind:?}"
-            );
+            assert_eq!((named.kind, named.retry, named.applied), (expected, retry, applied), "{kind:?}");
         }
     }
 

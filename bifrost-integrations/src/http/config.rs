@@ -44,10 +44,7 @@ impl Default for StackConfig {
 impl StackConfig {
     /// The default settings with the API at `base_url`.
     pub fn at(base_url: Url) -> Self {
-        Self {
-            base_url: Some(base_url),
-            ..Self::default()
-        }
+        Self { base_url: Some(base_url), ..Self::default() }
     }
 }
 

@@ -20,10 +20,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(super) fn new(observer: Option<Arc<dyn CallObserver>>) -> Self {
-        Self {
-            observer,
-            ..Self::default()
-        }
+        Self { observer, ..Self::default() }
     }
 
     /// An attempt has ended. Neither headers, body nor query are in what is told.

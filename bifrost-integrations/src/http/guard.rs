@@ -204,13 +204,7 @@ mod tests {
 
     #[test]
     fn listed_hosts_are_reached_but_never_metadata() {
-        let listed = [
-            "psa.contoso.local",
-            "127.0.0.1",
-            "[::1]",
-            "169.254.169.254",
-            "::ffff:169.254.169.254",
-        ];
+        let listed = ["psa.contoso.local", "127.0.0.1", "[::1]", "169.254.169.254", "::ffff:169.254.169.254"];
         let listed: Vec<String> = listed.map(str::to_owned).into();
         for (url, expected) in [
             ("https://graph.microsoft.com/", Some(Door::Public)),

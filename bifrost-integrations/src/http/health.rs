@@ -79,13 +79,7 @@ struct Peer {
 
 impl Peer {
     fn new(now: Duration) -> Self {
-        Self {
-            allowance: Allowance {
-                balance: FLOOR,
-                at: now,
-            },
-            breaker: Breaker::default(),
-        }
+        Self { allowance: Allowance { balance: FLOOR, at: now }, breaker: Breaker::default() }
     }
 
     fn is_quiet(&mut self, now: Duration) -> bool {
@@ -184,10 +178,7 @@ mod tests {
             retries += u32::from(health.take_retry(&key, seconds(1)));
         }
         assert!((1_000..=1_010).contains(&retries), "{retries}");
-        assert!(
-            health.take_retry(&self::key("fabrikam"), seconds(1)),
-            "counted per connection"
-        );
+        assert!(health.take_retry(&self::key("fabrikam"), seconds(1)), "counted per connection");
     }
 
     #[test]
@@ -226,9 +217,7 @@ mod tests {
     fn quiet_connections_are_forgotten() {
         let health = Health::default();
         for number in 0..20_000 {
-            health
-                .admit(&key(&format!("t{number}")), true, seconds(number))
-                .unwrap();
+            health.admit(&key(&format!("t{number}")), true, seconds(number)).unwrap();
         }
         assert!(health.lock().len() <= MAX_QUIET + 1);
     }

@@ -62,10 +62,7 @@ impl Scrubber {
     /// A scrubber for these secrets.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let secrets = secrets.into_iter().map(Secret::expose);
-        let mut forms: Vec<String> = secrets
-            .filter(|secret| secret.len() >= MIN_SECRET)
-            .flat_map(forms)
-            .collect();
+        let mut forms: Vec<String> = secrets.filter(|secret| secret.len() >= MIN_SECRET).flat_map(forms).collect();
         // The longest first: a form must not be cut by a shorter one within it.
         forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         forms.dedup();
@@ -94,13 +91,7 @@ fn forms(secret: &str) -> Vec<String> {
     let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let json = serde_json::to_string(secret).unwrap_or_default();
-    let mut forms = vec![
-        secret.to_owned(),
-        percent.to_lowercase(),
-        percent,
-        form,
-        json.trim_matches('"').to_owned(),
-    ];
+    let mut forms = vec![secret.to_owned(), percent.to_lowercase(), percent, form, json.trim_matches('"').to_owned()];
     for shift in 0..3 {
         forms.extend(base64_within(secret, shift));
     }
@@ -114,11 +105,7 @@ fn base64_within(secret: &str, shift: usize) -> Vec<String> {
     let first = (shift * 8).div_ceil(6);
     let last = padded.len() * 8 / 6;
     let encoded = [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)];
-    encoded
-        .iter()
-        .filter_map(|text| text.get(first..last))
-        .map(str::to_owned)
-        .collect()
+    encoded.iter().filter_map(|text| text.get(first..last)).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -141,22 +128,14 @@ mod tests {
 
     #[test]
     fn urls_lose_values_and_credentials() {
-        let full = "https://user:canary@host.example/path?token=canary&$filter=canary#canary"
-            .parse()
-            .unwrap();
+        let full = "https://user:canary@host.example/path?token=canary&$filter=canary#canary".parse().unwrap();
         assert_eq!(url(&full), "https://host.example/path?token=***&$filter=***");
-        assert_eq!(
-            url(&"https://host.example/a".parse().unwrap()),
-            "https://host.example/a"
-        );
+        assert_eq!(url(&"https://host.example/a".parse().unwrap()), "https://host.example/a");
     }
 
     #[test]
     fn short_secrets_do_not_mask_ordinary_text() {
-        assert_eq!(
-            Scrubber::new([&Secret::new("a"), &Secret::new("")]).scrub("a banana"),
-            "a banana"
-        );
+        assert_eq!(Scrubber::new([&Secret::new("a"), &Secret::new("")]).scrub("a banana"), "a banana");
     }
 
     proptest! {

@@ -23,20 +23,12 @@ pub struct Intervals {
 impl Intervals {
     /// Each interval is twice the one before.
     pub fn doubling(initial: Duration, max: Duration) -> Self {
-        Self {
-            initial,
-            max,
-            multiplier: 2.0,
-        }
+        Self { initial, max, multiplier: 2.0 }
     }
 
     /// Each interval is half as long again as the one before.
     pub fn growing(initial: Duration, max: Duration) -> Self {
-        Self {
-            initial,
-            max,
-            multiplier: 1.5,
-        }
+        Self { initial, max, multiplier: 1.5 }
     }
 
     /// The interval after failure number `failures`, counted from 1, without jitter.
@@ -129,11 +121,7 @@ mod tests {
     }
 
     fn progress(failures: u32, throttled: u32, remaining: u64) -> Progress {
-        Progress {
-            failures,
-            throttled,
-            remaining: Duration::from_secs(remaining),
-        }
+        Progress { failures, throttled, remaining: Duration::from_secs(remaining) }
     }
 
     #[test]
@@ -142,9 +130,8 @@ mod tests {
         let seconds: Vec<u64> = (1..8).map(|failures| doubling.after(failures).as_secs()).collect();
         assert_eq!(seconds, [2, 4, 8, 16, 32, 60, 60]);
         let growing = Intervals::growing(Duration::from_millis(500), Duration::from_secs(20));
-        let millis: Vec<u128> = [0, 1, 2, 3, 4, 64, u32::MAX]
-            .map(|failures| growing.after(failures).as_millis())
-            .into();
+        let millis: Vec<u128> =
+            [0, 1, 2, 3, 4, 64, u32::MAX].map(|failures| growing.after(failures).as_millis()).into();
         assert_eq!(millis, [500, 500, 750, 1_125, 1_687, 20_000, 20_000]);
     }
 

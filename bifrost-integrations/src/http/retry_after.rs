@@ -19,9 +19,7 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 /// Reads the value of a `Retry-After` header. A date that has passed means no wait.
 pub fn parse(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
-    seconds(text)
-        .or_else(|| date(text, now))
-        .map(|wait| wait.min(MAX_RETRY_AFTER))
+    seconds(text).or_else(|| date(text, now)).map(|wait| wait.min(MAX_RETRY_AFTER))
 }
 
 fn seconds(text: &str) -> Option<Duration> {

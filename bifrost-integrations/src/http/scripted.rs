@@ -40,11 +40,7 @@ struct Script {
 impl ScriptedTransport {
     /// A transport that refuses every request: it has no script yet.
     pub fn new() -> Self {
-        Self(Arc::new(Mutex::new(Script {
-            steps: VecDeque::new(),
-            fallback: None,
-            requests: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(Script { steps: VecDeque::new(), fallback: None, requests: Vec::new() })))
     }
 
     /// Answers the next request with `step`.
@@ -118,10 +114,7 @@ impl Transport for ScriptedTransport {
     async fn send(&self, request: Request<Bytes>, _limits: Limits<'_>) -> Reply {
         match self.reply(request) {
             Some(reply) => reply.await,
-            None => Err(TransportError::new(
-                TransportErrorKind::Blocked,
-                "the script has no answer left",
-            )),
+            None => Err(TransportError::new(TransportErrorKind::Blocked, "the script has no answer left")),
         }
     }
 }

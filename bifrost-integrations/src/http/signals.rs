@@ -74,10 +74,7 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect()
+        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
     }
 
     #[test]
@@ -89,10 +86,7 @@ mod tests {
             ("x", "1.8", (None, Some(1.8))),
             ("99999", "inf", (None, None)),
         ] {
-            let map = headers(&[
-                ("x-ms-resource-unit", unit),
-                ("x-ms-throttle-limit-percentage", percentage),
-            ]);
+            let map = headers(&[("x-ms-resource-unit", unit), ("x-ms-throttle-limit-percentage", percentage)]);
             let signals = Signals::microsoft(&map);
             assert_eq!((signals.units, signals.used), expected);
         }
@@ -101,21 +95,14 @@ mod tests {
     #[test]
     fn scopes_are_read() {
         for (text, expected) in [
-            (
-                "Tenant_Application/ReadWrite/a/t",
-                Some((LimitScope::AppTenant, Direction::All)),
-            ),
+            ("Tenant_Application/ReadWrite/a/t", Some((LimitScope::AppTenant, Direction::All))),
             ("Tenant/Write/a/t", Some((LimitScope::Tenant, Direction::Writes))),
             ("Application/Read/a", Some((LimitScope::App, Direction::Reads))),
             ("Tenant_Application", None),
             ("Planet/Read", None),
             ("", None),
         ] {
-            assert_eq!(
-                microsoft_scope(&headers(&[("x-ms-throttle-scope", text)])),
-                expected,
-                "{text}"
-            );
+            assert_eq!(microsoft_scope(&headers(&[("x-ms-throttle-scope", text)])), expected, "{text}");
         }
     }
 }

@@ -81,9 +81,7 @@ impl HttpStack {
             answer.extensions_mut().insert(outbound.request.method().clone());
             Ok(answer)
         };
-        call.instrument(span)
-            .await
-            .map_err(|error| self.located(error, connection, outbound.endpoint))
+        call.instrument(span).await.map_err(|error| self.located(error, connection, outbound.endpoint))
     }
 
     /// What has been sent so far, token exchanges included.
@@ -126,9 +124,7 @@ impl Inner {
 
 impl fmt::Debug for HttpStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpStack")
-            .field("provider", &self.0.descriptor.id)
-            .finish_non_exhaustive()
+        f.debug_struct("HttpStack").field("provider", &self.0.descriptor.id).finish_non_exhaustive()
     }
 }
 
@@ -201,16 +197,10 @@ impl HttpStackBuilder {
         if let Some((name, _)) = zero.iter().find(|(_, is_zero)| *is_zero) {
             return Err(Error::invalid("build stack", "the setting must not be zero").with("name", name));
         }
-        let limit = self
-            .descriptor
-            .limits
-            .iter()
-            .find(|limit| limit.amount == 0 || limit.per.is_zero());
+        let limit = self.descriptor.limits.iter().find(|limit| limit.amount == 0 || limit.per.is_zero());
         match limit {
-            Some(limit) => Err(
-                Error::invalid("build stack", "a limit of the descriptor allows nothing")
-                    .with("name", format!("{:?} {:?}", limit.scope, limit.unit)),
-            ),
+            Some(limit) => Err(Error::invalid("build stack", "a limit of the descriptor allows nothing")
+                .with("name", format!("{:?} {:?}", limit.scope, limit.unit))),
             None => Ok(()),
         }
     }

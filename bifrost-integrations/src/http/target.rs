@@ -8,11 +8,8 @@ use url::Url;
 pub(super) fn base_url<'a>(connection: &'a Connection, default: Option<&'a Url>) -> Result<&'a Url> {
     let base = connection.settings().base_url.as_ref().or(default);
     base.ok_or_else(|| {
-        Error::invalid(
-            "call provider",
-            "the connection has no base URL and the provider has none by default",
-        )
-        .next_action("set `base_url` of the connection")
+        Error::invalid("call provider", "the connection has no base URL and the provider has none by default")
+            .next_action("set `base_url` of the connection")
     })
 }
 
@@ -23,18 +20,12 @@ pub(super) fn resolve(base: &Url, uri: &Uri) -> Result<Url> {
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let root = base.as_str().split(['?', '#']).next().unwrap_or_default();
-    parse(&format!(
-        "{}/{}",
-        root.trim_end_matches('/'),
-        path.trim_start_matches('/')
-    ))
+    parse(&format!("{}/{}", root.trim_end_matches('/'), path.trim_start_matches('/')))
 }
 
 /// Reads a URL the provider handed out, relative to `from`.
 pub(super) fn follow(from: &Url, location: &str) -> Result<Url> {
-    let url = from
-        .join(location)
-        .map_err(|_| refused("the provider redirects to something that is no URL"))?;
+    let url = from.join(location).map_err(|_| refused("the provider redirects to something that is no URL"))?;
     check(url)
 }
 
@@ -59,10 +50,8 @@ pub(super) fn expect_same_origin(base: &Url, url: &Url) -> Result<()> {
         return Ok(());
     }
     let host = url.host_str().unwrap_or_default();
-    Err(refused(&format!(
-        "the link leads to {host}, where the connection's token must not be sent"
-    ))
-    .next_action("check `base_url` of the connection: providers hand out links to their own host only"))
+    Err(refused(&format!("the link leads to {host}, where the connection's token must not be sent"))
+        .next_action("check `base_url` of the connection: providers hand out links to their own host only"))
 }
 
 /// True when scheme, host and port are the same.
@@ -85,22 +74,10 @@ mod tests {
     #[test]
     fn paths_are_appended_to_the_base() {
         for (base, path, expected) in [
-            (
-                "https://graph.microsoft.com/v1.0",
-                "/users?$top=1",
-                "https://graph.microsoft.com/v1.0/users?$top=1",
-            ),
-            (
-                "https://graph.microsoft.com/v1.0/",
-                "/$batch",
-                "https://graph.microsoft.com/v1.0/$batch",
-            ),
+            ("https://graph.microsoft.com/v1.0", "/users?$top=1", "https://graph.microsoft.com/v1.0/users?$top=1"),
+            ("https://graph.microsoft.com/v1.0/", "/$batch", "https://graph.microsoft.com/v1.0/$batch"),
             ("https://psa.example", "/Tickets", "https://psa.example/Tickets"),
-            (
-                "http://127.0.0.1:8080/api?x=1#y",
-                "/Client/1",
-                "http://127.0.0.1:8080/api/Client/1",
-            ),
+            ("http://127.0.0.1:8080/api?x=1#y", "/Client/1", "http://127.0.0.1:8080/api/Client/1"),
         ] {
             assert_eq!(resolve(&url(base), &path.parse().unwrap()).unwrap().as_str(), expected);
         }
@@ -125,19 +102,12 @@ mod tests {
     #[test]
     fn credentials_in_urls_and_other_schemes_are_refused() {
         let from = url("https://graph.microsoft.com/v1.0/reports");
-        for location in [
-            "https://user:pw@evil.example/",
-            "file:///etc/passwd",
-            "data:text/plain,x",
-            "ftp://h/",
-            "https://",
-        ] {
+        for location in
+            ["https://user:pw@evil.example/", "file:///etc/passwd", "data:text/plain,x", "ftp://h/", "https://"]
+        {
             assert!(follow(&from, location).is_err(), "{location}");
         }
         assert_eq!(follow(&from, "/x").unwrap().as_str(), "https://graph.microsoft.com/x");
-        assert_eq!(
-            follow(&from, "//other.example/x").unwrap().host_str(),
-            Some("other.example")
-        );
+        assert_eq!(follow(&from, "//other.example/x").unwrap().host_str(), Some("other.example"));
     }
 }

@@ -76,20 +76,14 @@ impl ReqwestTransport {
     /// As [`ReqwestTransport::new`].
     pub fn with_lookup(lookup: &Arc<dyn Lookup>) -> bifrost_core::Result<Self> {
         let client = |door| {
-            let resolver = Guarded {
-                door,
-                lookup: Arc::clone(lookup),
-            };
+            let resolver = Guarded { door, lookup: Arc::clone(lookup) };
             builder().dns_resolver(Arc::new(resolver)).build().map_err(|error| {
                 bifrost_core::Error::internal("build transport", "the HTTP client cannot be set up")
                     .source(error)
                     .next_action("check that the machine has trusted root certificates installed")
             })
         };
-        Ok(Self {
-            public: client(Door::Public)?,
-            private: client(Door::Private)?,
-        })
+        Ok(Self { public: client(Door::Public)?, private: client(Door::Private)? })
     }
 }
 
@@ -136,10 +130,7 @@ impl Transport for ReqwestTransport {
 async fn read(mut response: reqwest::Response, limits: Limits<'_>) -> Result<http::Response<Bytes>, TransportError> {
     let too_large = |what: &str| TransportError::new(TransportErrorKind::TooLarge, format!("the answer has {what}"));
     let headers = response.headers();
-    let header_bytes: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
+    let header_bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() > limits.max_headers || header_bytes > limits.max_header_bytes {
         return Err(too_large("more headers than allowed"));
     }
@@ -166,10 +157,7 @@ async fn read(mut response: reqwest::Response, limits: Limits<'_>) -> Result<htt
 fn failed(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
     let (kind, message) = if blocked(&error) {
-        (
-            TransportErrorKind::Blocked,
-            "the host resolves to an address that must not be called",
-        )
+        (TransportErrorKind::Blocked, "the host resolves to an address that must not be called")
     } else if error.is_builder() {
         (TransportErrorKind::Blocked, "the request cannot be written as HTTP")
     } else if error.is_connect() || error.is_dns() {

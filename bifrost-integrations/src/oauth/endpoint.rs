@@ -48,13 +48,7 @@ pub struct TokenEndpoint {
 impl TokenEndpoint {
     /// An endpoint after RFC 6749 at `url`.
     pub fn new(url: Url) -> Self {
-        Self {
-            url,
-            form: Vec::new(),
-            auth: ClientAuth::Body,
-            scope_on_refresh: false,
-            dialect: Dialect::Standard,
-        }
+        Self { url, form: Vec::new(), auth: ClientAuth::Body, scope_on_refresh: false, dialect: Dialect::Standard }
     }
 
     /// Microsoft's identity platform for the customer that `settings.entity` names, by tenant id or verified domain:
@@ -74,16 +68,8 @@ impl TokenEndpoint {
             return Err(entity_error("an alias for many tenants does not name a customer")
                 .next_action("set `entity` to the customer's tenant id or verified domain"));
         }
-        let url = below(
-            settings.authority.as_ref(),
-            Some(ENTRA_AUTHORITY),
-            &[entity, "oauth2", "v2.0", "token"],
-        )?;
-        Ok(Self {
-            scope_on_refresh: true,
-            dialect: Dialect::Entra,
-            ..Self::new(url)
-        })
+        let url = below(settings.authority.as_ref(), Some(ENTRA_AUTHORITY), &[entity, "oauth2", "v2.0", "token"])?;
+        Ok(Self { scope_on_refresh: true, dialect: Dialect::Entra, ..Self::new(url) })
     }
 
     /// HaloPSA's authorisation server: `{authority}/token`, with `?tenant=` when `settings.entity` names one, as its
@@ -96,10 +82,7 @@ impl TokenEndpoint {
         if let Some(tenant) = &settings.entity {
             url.query_pairs_mut().append_pair("tenant", tenant);
         }
-        Ok(Self {
-            dialect: Dialect::HaloPsa,
-            ..Self::new(url)
-        })
+        Ok(Self { dialect: Dialect::HaloPsa, ..Self::new(url) })
     }
 }
 
@@ -118,10 +101,7 @@ fn below(authority: Option<&Url>, default: Option<&str>, segments: &[&str]) -> R
     let mut url = authority.cloned().or_else(default).ok_or_else(missing)?;
     url.set_query(None);
     url.set_fragment(None);
-    url.path_segments_mut()
-        .map_err(|()| missing())?
-        .pop_if_empty()
-        .extend(segments);
+    url.path_segments_mut().map_err(|()| missing())?.pop_if_empty().extend(segments);
     Ok(url)
 }
 
@@ -147,21 +127,14 @@ mod tests {
                 Some("https://login.microsoftonline.us/"),
                 "https://login.microsoftonline.us/2b1f-1/oauth2/v2.0/token",
             ),
-            (
-                "t",
-                Some("http://127.0.0.1:8080/login"),
-                "http://127.0.0.1:8080/login/t/oauth2/v2.0/token",
-            ),
+            ("t", Some("http://127.0.0.1:8080/login"), "http://127.0.0.1:8080/login/t/oauth2/v2.0/token"),
         ] {
             let mut settings = settings().with_entity(entity);
             settings.authority = authority.map(|url| url.parse().unwrap());
             assert_eq!(TokenEndpoint::entra(&settings).unwrap().url.as_str(), expected);
         }
         for entity in ["common", "Organizations", "consumers", "", "a/b", "..", "a b", "x?y"] {
-            assert!(
-                TokenEndpoint::entra(&settings().with_entity(entity)).is_err(),
-                "{entity}"
-            );
+            assert!(TokenEndpoint::entra(&settings().with_entity(entity)).is_err(), "{entity}");
         }
         assert!(TokenEndpoint::entra(&settings()).is_err());
     }
@@ -170,10 +143,7 @@ mod tests {
     fn halopsa_has_the_tenant_in_its_query() {
         let at = |url: &str| settings().with_authority(url.parse().unwrap());
         for (settings, expected) in [
-            (
-                at("https://contoso.halopsa.com/auth"),
-                "https://contoso.halopsa.com/auth/token",
-            ),
+            (at("https://contoso.halopsa.com/auth"), "https://contoso.halopsa.com/auth/token"),
             (
                 at("https://contoso.halopsa.com/auth/").with_entity("contoso"),
                 "https://contoso.halopsa.com/auth/token?tenant=contoso",

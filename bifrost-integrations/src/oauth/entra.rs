@@ -26,25 +26,15 @@ impl Verdict {
             Cause::ProviderDown => Retry::Later,
             _ => Retry::Never,
         };
-        Self {
-            cause,
-            retry,
-            next_action: None,
-        }
+        Self { cause, retry, next_action: None }
     }
 
     const fn after(seconds: u64) -> Self {
-        Self {
-            retry: Retry::After(Duration::from_secs(seconds)),
-            ..Self::of(Cause::ProviderDown)
-        }
+        Self { retry: Retry::After(Duration::from_secs(seconds)), ..Self::of(Cause::ProviderDown) }
     }
 
     const fn advising(cause: Cause, action: &'static str) -> Self {
-        Self {
-            next_action: Some(action),
-            ..Self::of(cause)
-        }
+        Self { next_action: Some(action), ..Self::of(cause) }
     }
 }
 
@@ -69,20 +59,18 @@ pub fn verdict(code: u64) -> Option<Verdict> {
         // The grant is dead; the same person signs in again.
         50055 | 50085 | 50089 | 50132 | 50133 | 50144 | 50173 | 54005 | 70000 | 70008 | 70043 | 501_481 | 700_005
         | 700_020 | 700_082 | 700_084 => Verdict::of(C::Revoked),
-        50057 | 50053 | 50034 | 51004 | 50126 | 90072 => Verdict::advising(
-            C::Revoked,
-            "check the account that signed in: disabled, locked, or not of this tenant",
-        ),
+        50057 | 50053 | 50034 | 51004 | 50126 | 90072 => {
+            Verdict::advising(C::Revoked, "check the account that signed in: disabled, locked, or not of this tenant")
+        }
         50072 | 50074 | 50076 | 50078 | 50079 | 50097 | 50158 => Verdict::of(C::MfaRequired),
         65001 | 65004 | 65005 | 90008 | 90094 | 90095 | 90099 | 650_056 | 650_057 => Verdict::of(C::ConsentMissing),
         500_011 | 650_052 | 700_011 | 700_016 => Verdict::advising(
             C::ConsentMissing,
             "check the tenant id, then ask an administrator of the customer to consent: the application is unknown there",
         ),
-        90002 | 900_023 | 5_000_224 => Verdict::advising(
-            C::WrongConfiguration,
-            "check the tenant id: the customer's directory was not found",
-        ),
+        90002 | 900_023 | 5_000_224 => {
+            Verdict::advising(C::WrongConfiguration, "check the tenant id: the customer's directory was not found")
+        }
         // The partner's person is a guest there, or not in the group that holds the GDAP assignment.
         50020 | 50177 => Verdict::of(C::PartnerRelationshipExpired),
         50012 | 50027 | 50048 | 70002 | 700_025 | 700_027 | 700_030 | 7_000_215 | 7_000_218 | 7_000_222 => {

@@ -40,18 +40,12 @@ impl Refusal {
     /// Reads a body; `None` when it is not JSON with an `error`.
     pub fn read(body: &[u8]) -> Option<Self> {
         let document: Value = serde_json::from_slice(body).ok()?;
-        let codes = document["error_codes"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let codes = document["error_codes"].as_array().map(Vec::as_slice).unwrap_or_default();
         Some(Self {
             error: word(&document["error"])?,
             suberror: word(&document["suberror"]),
             codes: codes.iter().filter_map(Value::as_u64).take(16).collect(),
-            description: document["error_description"]
-                .as_str()
-                .map(excerpt)
-                .filter(|text| !text.is_empty()),
+            description: document["error_description"].as_str().map(excerpt).filter(|text| !text.is_empty()),
             trace_id: word(&document["trace_id"]),
             correlation_id: word(&document["correlation_id"]),
         })
@@ -168,20 +162,15 @@ fn refused(refusal: &Refusal, dialect: Dialect, scrubber: &Scrubber) -> Exchange
 
 /// HaloPSA answers with a page of HTML when the application's agent is missing, disabled or not allowed.
 fn halopsa_agent() -> ExchangeFailure {
-    needs_person(
-        Cause::WrongConfiguration,
-        "the token endpoint failed, as it does without a valid agent to log in as",
-    )
-    .map_action("check \"Agent to log in as\" of the API application in HaloPSA, and that the agent is active")
+    needs_person(Cause::WrongConfiguration, "the token endpoint failed, as it does without a valid agent to log in as")
+        .map_action("check \"Agent to log in as\" of the API application in HaloPSA, and that the agent is active")
 }
 
 fn down(kind: ErrorKind, message: &str) -> ExchangeFailure {
     let cause = Cause::ProviderDown;
     ExchangeFailure {
         cause,
-        error: Error::new(kind, "exchange token", message)
-            .retry(Retry::Later)
-            .next_action(cause.next_action()),
+        error: Error::new(kind, "exchange token", message).retry(Retry::Later).next_action(cause.next_action()),
     }
 }
 
@@ -193,9 +182,7 @@ fn needs_person(cause: Cause, message: &str) -> ExchangeFailure {
 }
 
 fn says_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(http::header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"))
 }
 
@@ -232,20 +219,11 @@ mod tests {
     use std::time::Duration;
 
     fn of(status: u16, headers: &[(&'static str, &str)], body: &str, dialect: Dialect) -> ExchangeFailure {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect();
+        let headers =
+            headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect();
         let scrubber = Scrubber::new([&Secret::new("canary-secret")]);
         let status = StatusCode::from_u16(status).unwrap();
-        of_answer(
-            status,
-            &headers,
-            body.as_bytes(),
-            Timestamp::from_millis(0),
-            dialect,
-            &scrubber,
-        )
+        of_answer(status, &headers, body.as_bytes(), Timestamp::from_millis(0), dialect, &scrubber)
     }
 
     fn entra(error: &str, code: u64) -> ExchangeFailure {
@@ -281,20 +259,13 @@ mod tests {
             assert_eq!(failure.cause, cause, "{error} {code}");
             let (passes, shown) = (cause.passes_by_itself(), format!("{:?}", failure.error));
             assert_eq!(failure.error.is_retryable(), passes, "{error} {code}");
-            assert_eq!(
-                failure.error.kind() == ErrorKind::ReauthRequired,
-                !passes,
-                "{error} {code}"
-            );
+            assert_eq!(failure.error.kind() == ErrorKind::ReauthRequired, !passes, "{error} {code}");
             assert!(failure.error.suggested_action().is_some());
             assert!(!shown.contains("zoe"), "descriptions name people: {shown}");
             assert_eq!(failure.error.context("trace_id"), Some("7f3e-1"));
             assert_eq!(failure.error.context("request_id"), Some("c0-2"));
         }
-        assert_eq!(
-            entra("invalid_grant", 50_196).error.retry_after(),
-            Some(Duration::from_secs(300))
-        );
+        assert_eq!(entra("invalid_grant", 50_196).error.retry_after(), Some(Duration::from_secs(300)));
     }
 
     #[test]
@@ -303,57 +274,17 @@ mod tests {
         let html = "<html>canary-secret</html>";
         for (status, body, dialect, cause, kind) in [
             (429, "", Dialect::Entra, C::ProviderDown, ErrorKind::Throttled),
-            (
-                429,
-                r#"{"error":"invalid_grant"}"#,
-                Dialect::Entra,
-                C::ProviderDown,
-                ErrorKind::Throttled,
-            ),
+            (429, r#"{"error":"invalid_grant"}"#, Dialect::Entra, C::ProviderDown, ErrorKind::Throttled),
             (500, html, Dialect::Entra, C::ProviderDown, ErrorKind::Unavailable),
             (503, html, Dialect::HaloPsa, C::ProviderDown, ErrorKind::Unavailable),
-            (
-                500,
-                html,
-                Dialect::HaloPsa,
-                C::WrongConfiguration,
-                ErrorKind::ReauthRequired,
-            ),
-            (
-                500,
-                r#"{"error":"server_error"}"#,
-                Dialect::HaloPsa,
-                C::ProviderDown,
-                ErrorKind::Unavailable,
-            ),
-            (
-                200,
-                html,
-                Dialect::Entra,
-                C::WrongConfiguration,
-                ErrorKind::ReauthRequired,
-            ),
-            (
-                302,
-                "",
-                Dialect::Entra,
-                C::WrongConfiguration,
-                ErrorKind::ReauthRequired,
-            ),
-            (
-                404,
-                html,
-                Dialect::Standard,
-                C::WrongConfiguration,
-                ErrorKind::ReauthRequired,
-            ),
+            (500, html, Dialect::HaloPsa, C::WrongConfiguration, ErrorKind::ReauthRequired),
+            (500, r#"{"error":"server_error"}"#, Dialect::HaloPsa, C::ProviderDown, ErrorKind::Unavailable),
+            (200, html, Dialect::Entra, C::WrongConfiguration, ErrorKind::ReauthRequired),
+            (302, "", Dialect::Entra, C::WrongConfiguration, ErrorKind::ReauthRequired),
+            (404, html, Dialect::Standard, C::WrongConfiguration, ErrorKind::ReauthRequired),
         ] {
             let failure = of(status, &[("retry-after", "17")], body, dialect);
-            assert_eq!(
-                (failure.cause, failure.error.kind()),
-                (cause, kind),
-                "{status} {dialect:?}"
-            );
+            assert_eq!((failure.cause, failure.error.kind()), (cause, kind), "{status} {dialect:?}");
             let wait = cause.passes_by_itself().then_some(Duration::from_secs(17));
             assert_eq!(failure.error.retry_after(), wait, "{status} {dialect:?}");
             assert!(!format!("{:?}", failure.error).contains("canary"));

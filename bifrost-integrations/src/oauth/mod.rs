@@ -72,10 +72,7 @@ impl OAuthExchange {
             as_of: "2026-08",
         };
         let (clock, entropy) = (Arc::clone(&inner.clock), Arc::clone(&inner.entropy));
-        Self {
-            budget: Budget::new(vec![limit], &inner.config.retry, clock, entropy),
-            stack: stack.clone(),
-        }
+        Self { budget: Budget::new(vec![limit], &inner.config.retry, clock, entropy), stack: stack.clone() }
     }
 
     /// Sends one exchange.
@@ -95,11 +92,7 @@ impl OAuthExchange {
         let host = endpoint.url.host_str().unwrap_or_default();
         let app: Arc<str> = format!("{}@{host}", request.credential.client_id()).into();
         let path = BudgetPath::new(&app, &request.tenant, &request.connection, None);
-        let permit = self
-            .budget
-            .acquire(&path, Cost::READ, MAX_WAIT)
-            .await
-            .map_err(|error| down(&error))?;
+        let permit = self.budget.acquire(&path, Cost::READ, MAX_WAIT).await.map_err(|error| down(&error))?;
         let (clock, sent_at) = (&self.stack.0.clock, self.stack.0.clock.now());
         let started = clock.monotonic();
         let wire = Arc::new(Wire::new(&self.stack, &request.settings.allow_private_hosts));
@@ -111,17 +104,11 @@ impl OAuthExchange {
             Err(error) => Err(refused(error, seen.as_ref(), request, endpoint)),
         };
         let waited = permit.waited();
-        match seen
-            .as_ref()
-            .filter(|seen| seen.status == StatusCode::TOO_MANY_REQUESTS)
-        {
+        match seen.as_ref().filter(|seen| seen.status == StatusCode::TOO_MANY_REQUESTS) {
             Some(seen) => drop(permit.closed(&closure(seen), None)),
             None => permit.answered(),
         }
-        let failure = outcome
-            .as_ref()
-            .err()
-            .map(|failure: &ExchangeFailure| failure.error.kind());
+        let failure = outcome.as_ref().err().map(|failure: &ExchangeFailure| failure.error.kind());
         let record = CallRecord {
             at: sent_at,
             tenant: request.tenant.clone(),
@@ -159,26 +146,17 @@ async fn grant(
 ) -> Result<TokenResult, ExchangeFailure> {
     let key = &request.key;
     match request.credential.as_ref() {
-        Credential::ClientSecret {
-            client_id,
-            client_secret,
-        } => Ok(client_credentials::exchange(wire, endpoint, key, client_id, client_secret).await),
-        Credential::RefreshToken {
-            client_id,
-            client_secret,
-            refresh_token,
-        } => {
+        Credential::ClientSecret { client_id, client_secret } => {
+            Ok(client_credentials::exchange(wire, endpoint, key, client_id, client_secret).await)
+        }
+        Credential::RefreshToken { client_id, client_secret, refresh_token } => {
             let newest = request.refresh_token.as_ref().unwrap_or(refresh_token);
             Ok(refresh_token::exchange(wire, endpoint, key, client_id, client_secret.as_ref(), newest).await)
         }
         _ => Err(ExchangeFailure {
             cause: Cause::WrongConfiguration,
-            error: Error::new(
-                ErrorKind::ReauthRequired,
-                "exchange token",
-                "this kind of credential is not supported",
-            )
-            .next_action("give the connection a client secret or a refresh token"),
+            error: Error::new(ErrorKind::ReauthRequired, "exchange token", "this kind of credential is not supported")
+                .next_action("give the connection a client secret or a refresh token"),
         }),
     }
 }
@@ -188,15 +166,11 @@ fn accepted(answer: &TokenAnswer, request: &ExchangeRequest) -> Result<TokenSet,
     let access = answer.access_token().secret();
     let sendable = !access.is_empty() && access.bytes().all(|byte| byte.is_ascii_graphic());
     if !sendable || !answer.is_bearer() {
-        return Err(error::not_a_token(
-            "the token endpoint answered with something that is no bearer token",
-        ));
+        return Err(error::not_a_token("the token endpoint answered with something that is no bearer token"));
     }
     // Some providers send a refresh token with client credentials that is good for nothing.
     let keeps = request.credential.uses_refresh_token();
-    let rotated = answer
-        .refresh_token()
-        .filter(|token| keeps && !token.secret().is_empty());
+    let rotated = answer.refresh_token().filter(|token| keeps && !token.secret().is_empty());
     Ok(TokenSet {
         access: Secret::new(access.clone()),
         expires_in: answer.expires_in(),
@@ -218,25 +192,14 @@ fn refused(
         return error::not_a_token("the token endpoint gave no answer");
     };
     let scrubber = Scrubber::new(secrets(request));
-    error::of_answer(
-        seen.status,
-        &seen.headers,
-        &seen.body,
-        seen.now,
-        endpoint.dialect,
-        &scrubber,
-    )
+    error::of_answer(seen.status, &seen.headers, &seen.body, seen.now, endpoint.dialect, &scrubber)
 }
 
 fn secrets(request: &ExchangeRequest) -> Vec<&Secret> {
     let mut secrets: Vec<&Secret> = request.refresh_token.iter().collect();
     match request.credential.as_ref() {
         Credential::ClientSecret { client_secret, .. } => secrets.push(client_secret),
-        Credential::RefreshToken {
-            client_secret,
-            refresh_token,
-            ..
-        } => {
+        Credential::RefreshToken { client_secret, refresh_token, .. } => {
             secrets.extend(client_secret);
             secrets.push(refresh_token);
         }
@@ -256,11 +219,7 @@ fn down(error: &Error) -> ExchangeFailure {
 }
 
 fn closure(seen: &Seen) -> Closure {
-    Closure {
-        scope: LimitScope::AppTenant,
-        direction: Direction::All,
-        wait: retry_after(&seen.headers, seen.now),
-    }
+    Closure { scope: LimitScope::AppTenant, direction: Direction::All, wait: retry_after(&seen.headers, seen.now) }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -105,10 +105,7 @@ fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D
     let value = serde_json::Value::deserialize(deserializer)?;
     let text = value.as_str().and_then(|text| text.trim().parse().ok());
     // A lifetime beyond a year is a mistake of units.
-    let number = value
-        .as_f64()
-        .or(text)
-        .filter(|seconds| (1.0..=366.0 * 86_400.0).contains(seconds));
+    let number = value.as_f64().or(text).filter(|seconds| (1.0..=366.0 * 86_400.0).contains(seconds));
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     Ok(number.map(|seconds| seconds as u64))
 }
@@ -131,11 +128,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(stack: &HttpStack, private_hosts: &[String]) -> Self {
-        Self {
-            stack: stack.clone(),
-            private_hosts: private_hosts.to_vec(),
-            seen: Mutex::new(None),
-        }
+        Self { stack: stack.clone(), private_hosts: private_hosts.to_vec(), seen: Mutex::new(None) }
     }
 
     /// What the endpoint answered, if it did.
@@ -152,13 +145,8 @@ impl Wire {
             timeout: inner.config.attempt_timeout,
             private_hosts: &self.private_hosts,
         };
-        let response = send_in_time(
-            inner.transport.as_ref(),
-            inner.clock.as_ref(),
-            request.map(Bytes::from),
-            limits,
-        )
-        .await?;
+        let response =
+            send_in_time(inner.transport.as_ref(), inner.clock.as_ref(), request.map(Bytes::from), limits).await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen {
             status: response.status(),
             headers: response.headers().clone(),
@@ -192,9 +180,7 @@ mod tests {
             assert_eq!((answer.expires_in, answer.is_bearer()), (expected, true), "{text}");
         }
         assert!(
-            !serde_json::from_str::<TokenAnswer>(r#"{"access_token":"a","token_type":"mac"}"#)
-                .unwrap()
-                .is_bearer()
+            !serde_json::from_str::<TokenAnswer>(r#"{"access_token":"a","token_type":"mac"}"#).unwrap().is_bearer()
         );
     }
 

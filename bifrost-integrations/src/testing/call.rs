@@ -52,9 +52,7 @@ impl Call {
         let scheme = parts.uri.scheme_str().unwrap_or("http");
         let host = authority.split(':').next().unwrap_or_default();
         let full_path = parts.uri.path();
-        let (target, prefix) = target_of_host(host)
-            .map(|target| (target, ""))
-            .or_else(|| target_of_path(full_path))?;
+        let (target, prefix) = target_of_host(host).map(|target| (target, "")).or_else(|| target_of_path(full_path))?;
         let path = full_path[prefix.len()..].to_owned();
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         Some(Self {
@@ -124,10 +122,7 @@ impl Call {
 
 /// The first value of `name` among decoded pairs.
 pub(super) fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 fn authority_of(uri: &Uri, headers: &HeaderMap) -> String {
@@ -149,11 +144,7 @@ fn target_of_host(host: &str) -> Option<Target> {
         "graph.microsoft.com" | "graph.microsoft.us" | "dod-graph.microsoft.us" | "microsoftgraph.chinacloudapi.cn" => {
             Provider::Graph
         }
-        other
-            if [".halopsa.com", ".haloitsm.com", ".haloservicedesk.com"]
-                .iter()
-                .any(|end| other.ends_with(end)) =>
-        {
+        other if [".halopsa.com", ".haloitsm.com", ".haloservicedesk.com"].iter().any(|end| other.ends_with(end)) => {
             Provider::Halopsa
         }
         _ => return None,
@@ -178,11 +169,7 @@ fn target_of_path(path: &str) -> Option<(Target, &'static str)> {
 fn decode_segments(path: &str) -> Vec<String> {
     path.split('/')
         .filter(|segment| !segment.is_empty())
-        .map(|segment| {
-            percent_encoding::percent_decode_str(segment)
-                .decode_utf8_lossy()
-                .into_owned()
-        })
+        .map(|segment| percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned())
         .collect()
 }
 
@@ -205,25 +192,10 @@ mod tests {
         let identity = Target::Provider(Provider::Identity);
         let halopsa = Target::Provider(Provider::Halopsa);
         for (uri, target, base, path) in [
-            (
-                "https://graph.microsoft.com/v1.0/users",
-                graph,
-                "https://graph.microsoft.com",
-                "/v1.0/users",
-            ),
-            (
-                "http://127.0.0.1:80/graph/v1.0/users",
-                graph,
-                "http://127.0.0.1:80/graph",
-                "/v1.0/users",
-            ),
+            ("https://graph.microsoft.com/v1.0/users", graph, "https://graph.microsoft.com", "/v1.0/users"),
+            ("http://127.0.0.1:80/graph/v1.0/users", graph, "http://127.0.0.1:80/graph", "/v1.0/users"),
             ("http://h/identity/t/oauth2", identity, "http://h/identity", "/t/oauth2"),
-            (
-                "https://demo.halopsa.com/api/Tickets",
-                halopsa,
-                "https://demo.halopsa.com",
-                "/api/Tickets",
-            ),
+            ("https://demo.halopsa.com/api/Tickets", halopsa, "https://demo.halopsa.com", "/api/Tickets"),
             ("http://h/_sim/state", Target::Control, "http://h/_sim", "/state"),
         ] {
             assert_eq!(read(uri), Some((target, base.to_owned(), path.to_owned())), "{uri}");

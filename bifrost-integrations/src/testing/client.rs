@@ -27,11 +27,7 @@ pub(crate) fn now(sims: &Simulators, request: Request<Bytes>) -> SimOutcome {
 
 pub(crate) fn request(method: &str, uri: &str, token: &str, body: &Value) -> Request<Bytes> {
     let uri = uri.replace(' ', "%20").replace('"', "%22");
-    let body = if body.is_null() {
-        String::new()
-    } else {
-        body.to_string()
-    };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
     Request::builder()
         .method(method)
         .uri(uri)
@@ -57,13 +53,8 @@ pub(crate) fn graph_form<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a s
 }
 
 pub(crate) fn post_form(uri: &str, form: &[(&str, &str)]) -> Request<Bytes> {
-    let body = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish();
-    Request::post(uri)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body.into())
-        .unwrap()
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    Request::post(uri).header("content-type", "application/x-www-form-urlencoded").body(body.into()).unwrap()
 }
 
 pub(crate) fn exchange(sims: &Simulators, tenant: &str, more: &[(&str, &str)]) -> SimOutcome {
@@ -72,10 +63,7 @@ pub(crate) fn exchange(sims: &Simulators, tenant: &str, more: &[(&str, &str)]) -
 }
 
 pub(crate) fn graph_token(sims: &Simulators, tenant: &str) -> String {
-    exchange(sims, tenant, &[]).json()["access_token"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    exchange(sims, tenant, &[]).json()["access_token"].as_str().unwrap().to_owned()
 }
 
 pub(crate) fn halopsa_exchange(sims: &Simulators, more: &[(&str, &str)]) -> SimOutcome {
@@ -89,17 +77,11 @@ pub(crate) fn halopsa_exchange(sims: &Simulators, more: &[(&str, &str)]) -> SimO
         form.retain(|(name, _)| *name != pair.0);
         form.push(*pair);
     }
-    now(
-        sims,
-        post_form("https://demo.halopsa.com/auth/token?tenant=demo", &form),
-    )
+    now(sims, post_form("https://demo.halopsa.com/auth/token?tenant=demo", &form))
 }
 
 pub(crate) fn halopsa_token(sims: &Simulators) -> String {
-    halopsa_exchange(sims, &[]).json()["access_token"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    halopsa_exchange(sims, &[]).json()["access_token"].as_str().unwrap().to_owned()
 }
 
 /// One caller of one service.
@@ -111,19 +93,11 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn graph(sims: &Simulators, tenant: &str) -> Self {
-        Self {
-            sims: sims.clone(),
-            token: graph_token(sims, tenant),
-            base: "https://graph.microsoft.com/v1.0",
-        }
+        Self { sims: sims.clone(), token: graph_token(sims, tenant), base: "https://graph.microsoft.com/v1.0" }
     }
 
     pub(crate) fn halopsa(sims: &Simulators) -> Self {
-        Self {
-            sims: sims.clone(),
-            token: halopsa_token(sims),
-            base: "https://demo.halopsa.com/api",
-        }
+        Self { sims: sims.clone(), token: halopsa_token(sims), base: "https://demo.halopsa.com/api" }
     }
 
     /// Status and body of the answer; `path` may be a whole address.
@@ -137,11 +111,7 @@ impl Caller {
     }
 
     pub(crate) fn outcome(&self, method: &str, path: &str, body: &Value) -> SimOutcome {
-        let uri = if path.starts_with("http") {
-            path.to_owned()
-        } else {
-            format!("{}{path}", self.base)
-        };
+        let uri = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         now(&self.sims, request(method, &uri, &self.token, body))
     }
 

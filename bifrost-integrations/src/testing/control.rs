@@ -41,16 +41,10 @@ fn script(world: &mut World, call: &Call) -> SimResponse {
 
 /// Counts and the request log; `?log=N` shows the last N requests only.
 fn state(world: &World, call: &Call) -> Value {
-    let wanted = call
-        .parameter("log")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(usize::MAX);
+    let wanted = call.parameter("log").and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
     let records: Vec<&RequestRecord> = world.log.records().collect();
-    let tenants: Map<String, Value> = world
-        .entra
-        .iter()
-        .map(|directory| (directory.name.clone(), tenant(directory)))
-        .collect();
+    let tenants: Map<String, Value> =
+        world.entra.iter().map(|directory| (directory.name.clone(), tenant(directory))).collect();
     json!({
         "seed": world.seed,
         "requests": world.log.total(),
@@ -78,12 +72,7 @@ fn tenant(directory: &Directory) -> Value {
     let licences: Map<String, Value> = directory
         .skus
         .iter()
-        .map(|sku| {
-            (
-                sku.part_number.clone(),
-                json!({"enabled": sku.enabled, "consumed": sku.consumed}),
-            )
-        })
+        .map(|sku| (sku.part_number.clone(), json!({"enabled": sku.enabled, "consumed": sku.consumed})))
         .collect();
     json!({
         "id": directory.id,

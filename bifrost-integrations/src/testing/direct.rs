@@ -77,11 +77,7 @@ impl DirectTokens {
             refresh_token: None,
             key: key.clone(),
         };
-        let set = self
-            .integration
-            .exchange(request)
-            .await
-            .map_err(|failure| failure.error)?;
+        let set = self.integration.exchange(request).await.map_err(|failure| failure.error)?;
         let now = self.clock.now();
         let expires = now.saturating_add(set.expires_in.unwrap_or(DEFAULT_TOKEN_LIFETIME));
         Ok(Token::new(set.access, now, expires, u64::from(number) + 1))
@@ -102,10 +98,7 @@ impl TokenSource for DirectTokens {
 
     async fn replace(&self, key: &TokenKey, rejected: &Token) -> Result<Token> {
         let mut current = self.current.lock().await;
-        if let Some(token) = current
-            .as_ref()
-            .filter(|token| token.generation() > rejected.generation())
-        {
+        if let Some(token) = current.as_ref().filter(|token| token.generation() > rejected.generation()) {
             return Ok(token.clone());
         }
         let token = self.exchange(key).await?;

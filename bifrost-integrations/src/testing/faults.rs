@@ -136,26 +136,17 @@ pub enum Fault {
 impl Fault {
     /// 429.
     pub fn throttled(retry_after: RetryAfter) -> Self {
-        Self::Status {
-            status: 429,
-            retry_after,
-        }
+        Self::Status { status: 429, retry_after }
     }
 
     /// 503.
     pub fn unavailable(retry_after: RetryAfter) -> Self {
-        Self::Status {
-            status: 503,
-            retry_after,
-        }
+        Self::Status { status: 503, retry_after }
     }
 
     /// An error status without `Retry-After`.
     pub fn status(status: u16) -> Self {
-        Self::Status {
-            status,
-            retry_after: RetryAfter::Absent,
-        }
+        Self::Status { status, retry_after: RetryAfter::Absent }
     }
 
     /// The name used in logs and JSON.

@@ -63,9 +63,7 @@ impl Subject {
 
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subject")
-            .field("provider", &self.settings.provider)
-            .finish_non_exhaustive()
+        f.debug_struct("Subject").field("provider", &self.settings.provider).finish_non_exhaustive()
     }
 }
 
@@ -113,11 +111,7 @@ pub async fn sends_a_live_token(subject: &Subject) -> Result<()> {
 pub async fn replaces_a_rejected_token_once(subject: &Subject) -> Result<()> {
     let bench = Bench::new(subject, [Act::Answer(401, None)])?;
     bench.connection.send(subject.read.clone()).await?;
-    assert_eq!(
-        (bench.between.calls(), bench.tokens.exchanges()),
-        (2, 2),
-        "one 401, one refresh"
-    );
+    assert_eq!((bench.between.calls(), bench.tokens.exchanges()), (2, 2), "one 401, one refresh");
     let bearers = bench.between.bearers();
     assert_ne!(bearers[0], bearers[1], "the second attempt carries the new token");
     // Even a create is sent again: a 401 says that it was turned away.
@@ -132,18 +126,11 @@ pub async fn replaces_a_rejected_token_once(subject: &Subject) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub async fn gives_up_when_the_new_token_is_rejected_too(subject: &Subject) -> Result<()> {
-    let bench = Bench::new(
-        subject,
-        [Act::Answer(401, None), Act::Answer(401, None), Act::Answer(401, None)],
-    )?;
+    let bench = Bench::new(subject, [Act::Answer(401, None), Act::Answer(401, None), Act::Answer(401, None)])?;
     let error = refused(bench.connection.send(subject.read.clone()).await)?;
     let expected = matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReauthRequired);
     assert!(expected && !error.is_retryable(), "{error}");
-    assert_eq!(
-        (bench.between.calls(), bench.tokens.exchanges()),
-        (2, 2),
-        "one refresh, not a loop"
-    );
+    assert_eq!((bench.between.calls(), bench.tokens.exchanges()), (2, 2), "one refresh, not a loop");
     Ok(())
 }
 
@@ -159,11 +146,7 @@ pub async fn waits_as_long_as_it_is_told(subject: &Subject) -> Result<()> {
         let waited = subject.clock.monotonic().saturating_sub(began);
         assert!(waited >= Duration::from_secs(7), "waited {waited:?} instead of 7 s");
         assert_eq!(bench.between.calls(), 2);
-        assert_eq!(
-            bench.integration.snapshot().throttled,
-            1,
-            "the snapshot counts throttled calls"
-        );
+        assert_eq!(bench.integration.snapshot().throttled, 1, "the snapshot counts throttled calls");
     }
     Ok(())
 }
@@ -186,20 +169,12 @@ pub async fn repeats_a_read_whose_answer_is_lost(subject: &Subject) -> Result<()
 pub async fn never_repeats_a_write_that_may_have_arrived(subject: &Subject) -> Result<()> {
     let safety = subject.next_create()?.safety;
     assert_eq!(safety, Safety::Once, "the suite needs a write that must not repeat");
-    for act in [
-        Act::LoseAnswer,
-        Act::Answer(500, None),
-        Act::Answer(502, None),
-        Act::Answer(504, None),
-    ] {
+    for act in [Act::LoseAnswer, Act::Answer(500, None), Act::Answer(502, None), Act::Answer(504, None)] {
         let bench = Bench::new(subject, [act.clone()])?;
         let error = refused(bench.connection.send(subject.next_create()?).await)?;
         assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "after {act:?}: {error}");
         assert_eq!(bench.between.calls(), 1, "after {act:?} the write was sent again");
-        assert!(
-            error.suggested_action().is_some(),
-            "after {act:?} nothing says what to do: {error}"
-        );
+        assert!(error.suggested_action().is_some(), "after {act:?} nothing says what to do: {error}");
     }
     Ok(())
 }
@@ -223,10 +198,7 @@ pub async fn reads_no_more_than_it_is_willing_to(subject: &Subject) -> Result<()
     let bench = Bench::new(subject, [Act::Oversized])?;
     let error = refused(bench.connection.send(subject.read.clone()).await)?;
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
-    assert!(
-        bench.between.largest_allowed() <= LARGEST_BODY,
-        "the limit is out of proportion"
-    );
+    assert!(bench.between.largest_allowed() <= LARGEST_BODY, "the limit is out of proportion");
     Ok(())
 }
 
@@ -238,22 +210,11 @@ pub async fn says_where_it_failed(subject: &Subject) -> Result<()> {
     let bench = Bench::new(subject, [])?;
     let error = refused(bench.connection.send(subject.missing.clone()).await)?;
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-    assert_eq!(
-        error.context("tenant"),
-        Some(bench.connection.tenant().as_str()),
-        "{error}"
-    );
-    assert_eq!(
-        error.context("connection"),
-        Some(bench.connection.id().as_str()),
-        "{error}"
-    );
+    assert_eq!(error.context("tenant"), Some(bench.connection.tenant().as_str()), "{error}");
+    assert_eq!(error.context("connection"), Some(bench.connection.id().as_str()), "{error}");
     assert_eq!(error.context("endpoint"), Some(subject.missing.endpoint), "{error}");
     assert_eq!(error.context("status"), Some("404"), "{error}");
-    assert!(
-        !subject.names_requests || error.context("request_id").is_some(),
-        "{error}"
-    );
+    assert!(!subject.names_requests || error.context("request_id").is_some(), "{error}");
     Ok(())
 }
 
@@ -276,11 +237,7 @@ pub async fn shows_no_secret(subject: &Subject) -> Result<()> {
     for secret in subject.secrets.iter().cloned().chain(live) {
         assert!(!secret.is_empty(), "an empty secret proves nothing");
         for text in &shown {
-            assert!(
-                !text.contains(&secret),
-                "a secret shows in: {}",
-                text.replace(&secret, "***")
-            );
+            assert!(!text.contains(&secret), "a secret shows in: {}", text.replace(&secret, "***"));
         }
     }
     Ok(())
@@ -330,12 +287,7 @@ impl Bench {
             subject.credential.clone(),
         )?);
         let connection = tokens.connection();
-        Ok(Self {
-            integration,
-            connection,
-            tokens,
-            between,
-        })
+        Ok(Self { integration, connection, tokens, between })
     }
 }
 
@@ -388,10 +340,7 @@ impl Transport for Between {
         if bearer.is_none() {
             return self.peer.send(request, limits).await;
         }
-        lock(&self.seen).push(Seen {
-            bearer: bearer.clone(),
-            max_body: limits.max_body,
-        });
+        lock(&self.seen).push(Seen { bearer: bearer.clone(), max_body: limits.max_body });
         let act = lock(&self.script).pop_front();
         match act {
             None => self.peer.send(request, limits).await,

@@ -15,10 +15,7 @@ pub struct Rate {
 impl Rate {
     /// `amount` units in every `seconds` seconds.
     pub const fn per_seconds(amount: u32, seconds: u64) -> Self {
-        Self {
-            amount,
-            per: Duration::from_secs(seconds),
-        }
+        Self { amount, per: Duration::from_secs(seconds) }
     }
 }
 
@@ -32,11 +29,7 @@ pub(super) struct TokenBucket {
 
 impl TokenBucket {
     pub(super) fn full(rate: Rate, now: Duration) -> Self {
-        Self {
-            rate,
-            level: f64::from(rate.amount),
-            at: now,
-        }
+        Self { rate, level: f64::from(rate.amount), at: now }
     }
 
     /// Brings the level up to `now`; a changed `rate` keeps the share that is used.
@@ -95,10 +88,7 @@ pub(super) struct RollingWindow {
 
 impl RollingWindow {
     pub(super) fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            hits: VecDeque::new(),
-        }
+        Self { rate, hits: VecDeque::new() }
     }
 
     pub(super) fn rate(&self) -> Rate {
@@ -112,11 +102,7 @@ impl RollingWindow {
 
     /// Counts a request made `now`, unless the window is full.
     pub(super) fn admit(&mut self, now: Duration) -> bool {
-        while self
-            .hits
-            .front()
-            .is_some_and(|hit| now.saturating_sub(*hit) >= self.rate.per)
-        {
+        while self.hits.front().is_some_and(|hit| now.saturating_sub(*hit) >= self.rate.per) {
             self.hits.pop_front();
         }
         let free = self.hits.len() < self.rate.amount as usize;

@@ -59,11 +59,7 @@ pub struct SimResponse {
 impl SimResponse {
     /// An answer without body and headers.
     pub fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            headers: HeaderMap::new(),
-            body: SimBody::default(),
-        }
+        Self { status, headers: HeaderMap::new(), body: SimBody::default() }
     }
 
     /// An answer whose whole body is `body`.
@@ -128,14 +124,7 @@ pub struct SimBody {
 impl SimBody {
     /// A body that arrives at once.
     pub fn full(bytes: Bytes) -> Self {
-        let chunks = if bytes.is_empty() {
-            Vec::new()
-        } else {
-            vec![SimChunk {
-                pause: Duration::ZERO,
-                bytes,
-            }]
-        };
+        let chunks = if bytes.is_empty() { Vec::new() } else { vec![SimChunk { pause: Duration::ZERO, bytes }] };
         Self { chunks, missing: 0 }
     }
 
@@ -161,15 +150,9 @@ impl SimBody {
         let size = whole.len().div_ceil(pieces.max(1)).max(1);
         let chunks = (0..whole.len())
             .step_by(size)
-            .map(|start| SimChunk {
-                pause,
-                bytes: whole.slice(start..(start + size).min(whole.len())),
-            })
+            .map(|start| SimChunk { pause, bytes: whole.slice(start..(start + size).min(whole.len())) })
             .collect();
-        Self {
-            chunks,
-            missing: self.missing,
-        }
+        Self { chunks, missing: self.missing }
     }
 
     /// The same body, breaking off after `after` bytes. A body that short loses its last byte at least.
@@ -178,10 +161,7 @@ impl SimBody {
         let whole = self.to_bytes();
         let kept = after.min(whole.len().saturating_sub(1));
         let missing = (whole.len() - kept).max(1);
-        Self {
-            missing,
-            ..Self::full(whole.slice(..kept))
-        }
+        Self { missing, ..Self::full(whole.slice(..kept)) }
     }
 
     fn into_stream(self, clock: Arc<dyn Clock>) -> BoxStream<'static, io::Result<Bytes>> {

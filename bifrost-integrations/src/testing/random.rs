@@ -8,9 +8,9 @@ use uuid::Uuid;
 /// others interleave.
 pub(super) fn stream(seed: u64, purpose: &str) -> SeededEntropy {
     // FNV-1a, so that the stream depends on the name alone and not on the order of creation.
-    let hash = purpose.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-    });
+    let hash = purpose
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
     SeededEntropy::new(seed ^ hash)
 }
 

@@ -30,15 +30,7 @@ pub struct FaultRule {
 impl FaultRule {
     /// Strikes every request.
     pub fn new(fault: Fault) -> Self {
-        Self {
-            fault,
-            provider: None,
-            method: None,
-            path: None,
-            tenant: None,
-            skip: 0,
-            times: None,
-        }
+        Self { fault, provider: None, method: None, path: None, tenant: None, skip: 0, times: None }
     }
 
     /// Only requests to `provider`.
@@ -92,9 +84,7 @@ impl FaultRule {
 
     fn matches(&self, shot: &Shot<'_>) -> bool {
         let equal = |wanted: &Option<String>, actual: &str| {
-            wanted
-                .as_deref()
-                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(actual))
+            wanted.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(actual))
         };
         let tenant = self
             .tenant
@@ -206,14 +196,8 @@ mod tests {
         for (rule, expected) in [
             (FaultRule::new(Fault::Reset), [true, true, true, true]),
             (FaultRule::new(Fault::Reset).nth(2), [false, true, false, false]),
-            (
-                FaultRule::new(Fault::Reset).after(1).times(2),
-                [false, true, true, false],
-            ),
-            (
-                FaultRule::new(Fault::Reset).times(1).tenant("CONTOSO"),
-                [true, false, false, false],
-            ),
+            (FaultRule::new(Fault::Reset).after(1).times(2), [false, true, true, false]),
+            (FaultRule::new(Fault::Reset).times(1).tenant("CONTOSO"), [true, false, false, false]),
             (FaultRule::new(Fault::Reset).tenant("fabrikam"), [false; 4]),
             (FaultRule::new(Fault::Reset).on(Provider::Halopsa), [false; 4]),
             (FaultRule::new(Fault::Reset).method("POST"), [false; 4]),
@@ -230,10 +214,8 @@ mod tests {
         let text = r#"{"fault":{"kind":"status","status":429,"retry_after":{"decimal":249}},
             "provider":"graph","path":"/v1.0/*","times":2}"#;
         let rule: FaultRule = serde_json::from_str(text).unwrap();
-        let expected = FaultRule::new(Fault::throttled(RetryAfter::Decimal(249)))
-            .on(Provider::Graph)
-            .path("/v1.0/*")
-            .times(2);
+        let expected =
+            FaultRule::new(Fault::throttled(RetryAfter::Decimal(249))).on(Provider::Graph).path("/v1.0/*").times(2);
         assert_eq!(rule, expected);
         assert!(serde_json::from_str::<FaultRule>(r#"{"fault":{"kind":"reset"},"paths":"x"}"#).is_err());
     }

@@ -60,9 +60,7 @@ impl Customer {
             display_name: display_name.into(),
             domain: domain.into(),
             licenses: Vec::new(),
-            groups: ["All Staff", "Sales", "Engineering", "Finance", "Support"]
-                .map(str::to_owned)
-                .to_vec(),
+            groups: ["All Staff", "Sales", "Engineering", "Finance", "Support"].map(str::to_owned).to_vec(),
             users: Vec::new(),
         }
     }
@@ -110,15 +108,9 @@ pub(super) fn provider(world: &mut World, now: Timestamp) {
     directory.apps.insert(DEMO_CLIENT_ID.to_owned(), true);
     add_user(&mut directory, "Priya Operator", "priya", now);
     world.entra.add(directory);
-    world
-        .identity
-        .add_secret(DEMO_CLIENT_ID, &Secret::from(DEMO_CLIENT_SECRET), None);
+    world.identity.add_secret(DEMO_CLIENT_ID, &Secret::from(DEMO_CLIENT_SECRET), None);
     world.halopsa.add_instance(HALOPSA_INSTANCE, now);
-    world.halopsa.add_app(
-        HALOPSA_INSTANCE,
-        DEMO_HALOPSA_CLIENT_ID,
-        &Secret::from(DEMO_HALOPSA_CLIENT_SECRET),
-    );
+    world.halopsa.add_app(HALOPSA_INSTANCE, DEMO_HALOPSA_CLIENT_ID, &Secret::from(DEMO_HALOPSA_CLIENT_SECRET));
 }
 
 /// A tenant, and a client with site and general user in HaloPSA.
@@ -132,22 +124,11 @@ pub(super) fn add_customer(world: &mut World, customer: &Customer, now: Timestam
     for group in &customer.groups {
         add_group(&mut directory, group, now);
     }
-    add_user(
-        &mut directory,
-        &format!("{} Admin", customer.display_name),
-        "admin",
-        now,
-    );
+    add_user(&mut directory, &format!("{} Admin", customer.display_name), "admin", now);
     for (display_name, nickname) in &customer.users {
         add_user(&mut directory, display_name, nickname, now);
     }
-    world.halopsa.add_client(
-        HALOPSA_INSTANCE,
-        &customer.display_name,
-        &customer.domain,
-        &directory.id,
-        now,
-    );
+    world.halopsa.add_client(HALOPSA_INSTANCE, &customer.display_name, &customer.domain, &directory.id, now);
     world.entra.add(directory);
 }
 
@@ -158,19 +139,12 @@ pub(super) fn set_license_count(directory: &mut Directory, product: &str, seats:
         sku.enabled = seats;
         return;
     }
-    let published = PRODUCTS
-        .iter()
-        .find(|(part, id)| part.eq_ignore_ascii_case(product) || *id == product);
+    let published = PRODUCTS.iter().find(|(part, id)| part.eq_ignore_ascii_case(product) || *id == product);
     let (part_number, id) = match published {
         Some((part, id)) => ((*part).to_owned(), (*id).to_owned()),
         None => (product.to_owned(), random::guid(&directory.entropy)),
     };
-    directory.skus.push(Sku {
-        id,
-        part_number,
-        enabled: seats,
-        consumed: 0,
-    });
+    directory.skus.push(Sku { id, part_number, enabled: seats, consumed: 0 });
 }
 
 fn add_group(directory: &mut Directory, name: &str, now: Timestamp) {
@@ -210,8 +184,5 @@ fn settled(value: Value) -> Object {
         Value::Object(properties) => properties,
         _ => Map::new(),
     };
-    Object {
-        properties,
-        settled: Duration::ZERO,
-    }
+    Object { properties, settled: Duration::ZERO }
 }

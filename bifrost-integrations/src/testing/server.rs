@@ -108,16 +108,10 @@ async fn converse(sims: Simulators, stream: TcpStream) {
     // Answers are small: waiting for more to send would only distort what is measured.
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
-    let socket = Socket {
-        stream,
-        reset: reset.clone(),
-    };
+    let socket = Socket { stream, reset: reset.clone() };
     let service = service_fn(move |request| respond(sims.clone(), request, reset.clone()));
     // An error here is a scripted fault, or a client that went away.
-    let _ = http1::Builder::new()
-        .auto_date_header(false)
-        .serve_connection(TokioIo::new(socket), service)
-        .await;
+    let _ = http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(socket), service).await;
 }
 
 type Body = StreamBody<BoxStream<'static, io::Result<Frame<Bytes>>>>;

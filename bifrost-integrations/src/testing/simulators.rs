@@ -93,10 +93,7 @@ impl Simulators {
 
     /// The simulated HaloPSA.
     pub fn halopsa(&self) -> HalopsaSimulator {
-        HalopsaSimulator {
-            sims: self.clone(),
-            instance: HALOPSA_INSTANCE.to_owned(),
-        }
+        HalopsaSimulator { sims: self.clone(), instance: HALOPSA_INSTANCE.to_owned() }
     }
 
     /// Adds a fault to the script. Rules are tried in the order in which they were added.
@@ -141,12 +138,7 @@ impl Simulators {
 
     pub(super) fn requests_to(&self, provider: Provider) -> Vec<RequestRecord> {
         let world = self.world();
-        world
-            .log
-            .records()
-            .filter(|record| record.provider == provider)
-            .cloned()
-            .collect()
+        world.log.records().filter(|record| record.provider == provider).cloned().collect()
     }
 
     pub(super) fn clock(&self) -> &Arc<dyn Clock> {
@@ -160,10 +152,7 @@ impl Simulators {
     }
 
     fn moment(&self) -> Moment {
-        Moment {
-            wall: self.0.clock.now(),
-            mono: self.0.clock.monotonic(),
-        }
+        Moment { wall: self.0.clock.now(), mono: self.0.clock.monotonic() }
     }
 }
 
@@ -253,9 +242,6 @@ impl SimulatorsBuilder {
         for customer in &self.customers {
             seed::add_customer(&mut world, customer, now);
         }
-        Simulators(Arc::new(Inner {
-            clock,
-            world: Mutex::new(world),
-        }))
+        Simulators(Arc::new(Inner { clock, world: Mutex::new(world) }))
     }
 }

@@ -37,47 +37,22 @@ fn faults_take_effect_or_not_as_documented() {
         (Fault::MalformedJson, 1),
         (Fault::OversizedBody { bytes: 1000 }, 1),
         (Fault::CutBody { after_bytes: 3 }, 1),
-        (
-            Fault::SlowBody {
-                pieces: 3,
-                pause_millis: 1,
-            },
-            1,
-        ),
-        (
-            Fault::Redirect {
-                location: "https://elsewhere.example/".to_owned(),
-            },
-            0,
-        ),
-        (
-            Fault::Answer {
-                status: 418,
-                content_type: "text/plain".to_owned(),
-                body: "x".to_owned(),
-            },
-            0,
-        ),
+        (Fault::SlowBody { pieces: 3, pause_millis: 1 }, 1),
+        (Fault::Redirect { location: "https://elsewhere.example/".to_owned() }, 0),
+        (Fault::Answer { status: 418, content_type: "text/plain".to_owned(), body: "x".to_owned() }, 0),
     ] {
         let (sims, caller) = strike(fault.clone());
         caller.outcome("POST", "/Tickets", &new_ticket());
         assert_eq!(sims.halopsa().tickets().len(), applied, "{fault:?}");
         assert_eq!(sims.requests().last().unwrap().fault, Some(fault.name()));
-        assert_eq!(
-            caller.call("POST", "/Tickets", &new_ticket()).0,
-            201,
-            "once only: {fault:?}"
-        );
+        assert_eq!(caller.call("POST", "/Tickets", &new_ticket()).0, 201, "once only: {fault:?}");
     }
 }
 
 #[test]
 fn a_dropped_answer_invites_the_duplicate() {
     let (sims, caller) = strike(Fault::DropAnswer);
-    assert_eq!(
-        caller.outcome("POST", "/Tickets", &new_ticket()),
-        SimOutcome::AnswerDropped
-    );
+    assert_eq!(caller.outcome("POST", "/Tickets", &new_ticket()), SimOutcome::AnswerDropped);
     caller.call("POST", "/Tickets", &new_ticket());
     assert_eq!(sims.halopsa().tickets().len(), 2);
 }
@@ -136,10 +111,7 @@ fn what_one_customer_draws_does_not_depend_on_another() {
 fn the_log_is_bounded_and_the_count_is_not() {
     let (sims, _) = world(|builder| builder.with_customers([]));
     for _ in 0..10_005 {
-        client::now(
-            &sims,
-            Request::get("http://h/halopsa/api/x").body(Bytes::new()).unwrap(),
-        );
+        client::now(&sims, Request::get("http://h/halopsa/api/x").body(Bytes::new()).unwrap());
     }
     assert_eq!((sims.requests().len(), sims.request_count()), (10_000, 10_005));
     assert_eq!(sims.requests()[0].number, 6);
@@ -150,11 +122,7 @@ async fn state_counts_what_is_there() {
     let (sims, _) = world(|builder| builder);
     let caller = Caller::halopsa(&sims);
     let id = caller.call("POST", "/Tickets", &new_ticket()).1["id"].clone();
-    caller.call(
-        "POST",
-        "/Actions",
-        &json!([{"ticket_id": id, "outcome_id": 12, "timetaken": 1.5}]),
-    );
+    caller.call("POST", "/Actions", &json!([{"ticket_id": id, "outcome_id": 12, "timetaken": 1.5}]));
     let state = sims.state().await;
     let counts = &state["counts"];
     assert_eq!(
@@ -200,16 +168,10 @@ async fn serve() -> (Simulators, SimulatorServer) {
 async fn the_same_world_over_a_socket() {
     let (sims, server) = serve().await;
     let at = server.local_addr();
-    let form = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(graph_form(&[]))
-        .finish();
-    let answer = talk(at, http_text("POST", "/identity/contoso/oauth2/v2.0/token", "", &form))
-        .await
-        .unwrap();
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(graph_form(&[])).finish();
+    let answer = talk(at, http_text("POST", "/identity/contoso/oauth2/v2.0/token", "", &form)).await.unwrap();
     let token = read_answer(&answer).1["access_token"].as_str().unwrap().to_owned();
-    let answer = talk(at, http_text("GET", "/graph/v1.0/groups?$top=1", &token, ""))
-        .await
-        .unwrap();
+    let answer = talk(at, http_text("GET", "/graph/v1.0/groups?$top=1", &token, "")).await.unwrap();
     let (status, page) = read_answer(&answer);
     assert_eq!(status, 200);
     let link = page["@odata.nextLink"].as_str().unwrap();
@@ -226,12 +188,7 @@ async fn faults_are_real_on_a_socket() {
     let (sims, server) = serve().await;
     let at = server.local_addr();
     let token = client::halopsa_token(&sims);
-    let post = || {
-        talk(
-            at,
-            http_text("POST", "/halopsa/api/Tickets", &token, "[{\"summary\":\"x\"}]"),
-        )
-    };
+    let post = || talk(at, http_text("POST", "/halopsa/api/Tickets", &token, "[{\"summary\":\"x\"}]"));
     let script = async |fault: &str| {
         let rule = format!("{{\"fault\":{fault},\"provider\":\"halopsa\",\"times\":1}}");
         let answer = talk(at, http_text("POST", "/_sim/faults", "", &rule)).await.unwrap();
@@ -240,10 +197,7 @@ async fn faults_are_real_on_a_socket() {
 
     script(r#"{"kind":"reset"}"#).await;
     let reset = post().await;
-    assert_eq!(
-        reset.map_err(|error| error.kind()),
-        Err(std::io::ErrorKind::ConnectionReset)
-    );
+    assert_eq!(reset.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
     assert_eq!(sims.halopsa().tickets().len(), 0);
 
     script(r#"{"kind":"drop_answer"}"#).await;
@@ -339,10 +293,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         "grant_type=client_credentials&client_id=&scope=%ff",
         r#"{"fault":{"kind":"aad","error":"revoked"}}"#,
     ]);
-    prop_oneof![
-        near.prop_map(|text| text.as_bytes().to_vec()),
-        prop::collection::vec(any::<u8>(), 0..64)
-    ]
+    prop_oneof![near.prop_map(|text| text.as_bytes().to_vec()), prop::collection::vec(any::<u8>(), 0..64)]
 }
 
 proptest! {

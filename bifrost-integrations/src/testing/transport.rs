@@ -37,10 +37,7 @@ impl SimulatorTransport {
             SimOutcome::Response(answer) => answer,
             // To the caller both look the same.
             SimOutcome::ConnectionReset | SimOutcome::AnswerDropped => {
-                return Err(failure(
-                    TransportErrorKind::Lost,
-                    "the connection closed without an answer",
-                ));
+                return Err(failure(TransportErrorKind::Lost, "the connection closed without an answer"));
             }
         };
         let (parts, mut pieces) = answer.into_http(self.sims.clock().clone()).into_parts();
@@ -50,10 +47,7 @@ impl SimulatorTransport {
             let piece =
                 piece.map_err(|error| failure(TransportErrorKind::Lost, "the answer broke off").caused_by(error))?;
             if body.len() + piece.len() > limits.max_body {
-                return Err(failure(
-                    TransportErrorKind::TooLarge,
-                    "the body of the answer is too large",
-                ));
+                return Err(failure(TransportErrorKind::TooLarge, "the body of the answer is too large"));
             }
             body.extend_from_slice(&piece);
         }
@@ -71,15 +65,9 @@ impl Transport for SimulatorTransport {
 }
 
 fn check_headers(headers: &HeaderMap, limits: Limits<'_>) -> Result<(), TransportError> {
-    let bytes: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() > limits.max_headers || bytes > limits.max_header_bytes {
-        return Err(failure(
-            TransportErrorKind::TooLarge,
-            "the headers of the answer are too large",
-        ));
+        return Err(failure(TransportErrorKind::TooLarge, "the headers of the answer are too large"));
     }
     Ok(())
 }

@@ -128,11 +128,7 @@ impl World {
                 }
                 Some(response)
             }
-            Fault::Answer {
-                status,
-                content_type,
-                body,
-            } => {
+            Fault::Answer { status, content_type, body } => {
                 let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 Some(SimResponse::new(status, content_type, body.clone()))
             }
@@ -172,11 +168,7 @@ impl World {
     /// All names of the customer a request is about, the short one first.
     fn names_of(&self, provider: Provider, call: &Call, moment: Moment) -> Vec<String> {
         match provider {
-            Provider::Identity => call
-                .segments
-                .first()
-                .map(|tenant| self.tenant_names(tenant))
-                .unwrap_or_default(),
+            Provider::Identity => call.segments.first().map(|tenant| self.tenant_names(tenant)).unwrap_or_default(),
             Provider::Graph => match self.identity.check(call.bearer(), moment.wall) {
                 Ok(access) => self.tenant_names(&access.tenant),
                 Err(_) => Vec::new(),
@@ -215,11 +207,7 @@ impl World {
             provider,
             method: call.method.to_string(),
             path: call.path.clone(),
-            query: if is_token_request {
-                String::new()
-            } else {
-                call.raw_query.clone()
-            },
+            query: if is_token_request { String::new() } else { call.raw_query.clone() },
             tenant: names.first().cloned(),
             status: status.map(|status| status.as_u16()),
             units,

@@ -17,11 +17,7 @@ fn person(name: &str) -> NewUser {
 async fn a_person_is_set_up_and_taken_down() {
     let world = World::new();
     let graph = world.graph();
-    let created = graph
-        .users()
-        .create(&person("Conan O'Brien").department("Sales"))
-        .await
-        .unwrap();
+    let created = graph.users().create(&person("Conan O'Brien").department("Sales")).await.unwrap();
     let upn = "conan.o'brien@contoso.com";
     assert_eq!(created.user_principal_name.as_deref(), Some(upn));
     let again = graph.users().create(&person("Conan O'Brien")).await.unwrap_err();
@@ -29,11 +25,7 @@ async fn a_person_is_set_up_and_taken_down() {
     let found = graph.users().find_by_upn(upn).await.unwrap().unwrap();
     assert_eq!((&found.id, found.department.as_deref()), (&created.id, Some("Sales")));
 
-    graph
-        .users()
-        .update(&created.id, &UserUpdate::new().usage_location("IE"))
-        .await
-        .unwrap();
+    graph.users().update(&created.id, &UserUpdate::new().usage_location("IE")).await.unwrap();
     graph.licenses().assign_by_name(&created.id, "SPE_E3").await.unwrap();
     graph.licenses().assign_by_name(&created.id, "spe_e3").await.unwrap();
     let licensed = graph.users().get(&created.id).await.unwrap();
@@ -41,31 +33,13 @@ async fn a_person_is_set_up_and_taken_down() {
     assert!(licensed.has_license(sku.sku_id) && sku.consumed_units == 1);
 
     let group = graph.groups().require_by_name("Sales").await.unwrap();
-    assert_eq!(
-        graph.groups().add_member(&group.id, &created.id).await.unwrap(),
-        Change::Made
-    );
-    assert_eq!(
-        graph.groups().add_member(&group.id, &created.id).await.unwrap(),
-        Change::AlreadyDone
-    );
-    assert_eq!(
-        graph.groups().remove_member(&group.id, &created.id).await.unwrap(),
-        Change::Made
-    );
-    assert_eq!(
-        graph.groups().remove_member(&group.id, &created.id).await.unwrap(),
-        Change::AlreadyDone
-    );
+    assert_eq!(graph.groups().add_member(&group.id, &created.id).await.unwrap(), Change::Made);
+    assert_eq!(graph.groups().add_member(&group.id, &created.id).await.unwrap(), Change::AlreadyDone);
+    assert_eq!(graph.groups().remove_member(&group.id, &created.id).await.unwrap(), Change::Made);
+    assert_eq!(graph.groups().remove_member(&group.id, &created.id).await.unwrap(), Change::AlreadyDone);
 
-    assert_eq!(
-        graph.licenses().remove(&created.id, sku.sku_id).await.unwrap(),
-        Change::Made
-    );
-    assert_eq!(
-        graph.licenses().remove(&created.id, sku.sku_id).await.unwrap(),
-        Change::AlreadyDone
-    );
+    assert_eq!(graph.licenses().remove(&created.id, sku.sku_id).await.unwrap(), Change::Made);
+    assert_eq!(graph.licenses().remove(&created.id, sku.sku_id).await.unwrap(), Change::AlreadyDone);
     assert_eq!(graph.users().delete(&created.id).await.unwrap(), Change::Made);
     assert_eq!(graph.users().delete(&created.id).await.unwrap(), Change::AlreadyDone);
     assert_eq!(graph.users().get_opt(&created.id).await.unwrap(), None);
@@ -78,11 +52,7 @@ async fn the_last_licence_is_gone() {
     let graph = world.graph();
     let user = graph.users().create(&person("Zoe").usage_location("CH")).await.unwrap();
     let error = graph.licenses().assign_by_name(&user.id, "SPE_E3").await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.context("code")),
-        (ErrorKind::Rejected, Some(NO_LICENSE_LEFT)),
-        "{error}"
-    );
+    assert_eq!((error.kind(), error.context("code")), (ErrorKind::Rejected, Some(NO_LICENSE_LEFT)), "{error}");
     assert_eq!(error.suggested_action(), Some("buy or free a licence of SKU SPE_E3"));
 }
 
@@ -91,31 +61,17 @@ async fn lists_are_paged_filtered_and_counted() {
     let world = World::new();
     let graph = world.graph();
     let names: Vec<String> = (0..25).map(|number| format!("Person {number:02}")).collect();
-    let creates = names
-        .iter()
-        .map(|name| users::requests::create(&person(name)).unwrap())
-        .collect();
+    let creates = names.iter().map(|name| users::requests::create(&person(name)).unwrap()).collect();
     let answers = graph.batch(creates).await;
-    assert!(
-        answers
-            .iter()
-            .all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 201)),
-        "{answers:?}"
-    );
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 201)), "{answers:?}");
 
-    let query = ListQuery::new()
-        .filter(Filter::starts_with("displayName", "Person"))
-        .page_size(10);
+    let query = ListQuery::new().filter(Filter::starts_with("displayName", "Person")).page_size(10);
     let all: Vec<User> = graph.users().list(&query).try_collect().await.unwrap();
     assert_eq!(all.len(), 25);
     let first = graph.users().page(&query).await.unwrap();
     assert_eq!(first.items.len(), 10);
     let token = serde_json::to_string(&first.next.unwrap()).unwrap();
-    let second = graph
-        .users()
-        .next_page(&serde_json::from_str(&token).unwrap())
-        .await
-        .unwrap();
+    let second = graph.users().next_page(&serde_json::from_str(&token).unwrap()).await.unwrap();
     assert_eq!(second.items[..], all[10..20]);
     let filter = Filter::starts_with("displayName", "Person");
     assert_eq!(graph.users().count(Some(&filter)).await.unwrap(), 25);
@@ -126,13 +82,9 @@ async fn lists_are_paged_filtered_and_counted() {
 async fn a_batch_survives_throttled_members() {
     let world = World::new();
     let graph = world.graph();
-    let rule = FaultRule::new(Fault::throttled(RetryAfter::Decimal(2500)))
-        .on(Provider::Graph)
-        .path("*/users/admin@*");
+    let rule = FaultRule::new(Fault::throttled(RetryAfter::Decimal(2500))).on(Provider::Graph).path("*/users/admin@*");
     world.sims.script(rule.times(3));
-    let calls = (0..5)
-        .map(|_| users::requests::get("admin@contoso.com").unwrap())
-        .collect();
+    let calls = (0..5).map(|_| users::requests::get("admin@contoso.com").unwrap()).collect();
     let began = world.clock.monotonic();
     let answers = graph.batch(calls).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
@@ -165,10 +117,7 @@ async fn members_become_exactly_those_wanted() {
 async fn a_lost_answer_to_a_create_is_unknown_and_the_probe_finds_it() {
     let world = World::new();
     let graph = world.graph();
-    let rule = FaultRule::new(Fault::DropAnswer)
-        .on(Provider::Graph)
-        .method("POST")
-        .path("/v1.0/users");
+    let rule = FaultRule::new(Fault::DropAnswer).on(Provider::Graph).method("POST").path("/v1.0/users");
     world.sims.script(rule.times(1));
     let error = graph.users().create(&person("Dora")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "{error}");

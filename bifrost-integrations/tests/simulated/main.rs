@@ -30,10 +30,7 @@ impl World {
         let start = "2026-08-03T08:00:00Z".parse().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(start));
         Self {
-            sims: Simulators::builder()
-                .with_seed(7)
-                .with_clock(Arc::clone(&clock))
-                .build(),
+            sims: Simulators::builder().with_seed(7).with_clock(Arc::clone(&clock)).build(),
             clock,
             entropy: Arc::new(SeededEntropy::new(7)),
         }
@@ -100,8 +97,5 @@ fn halopsa_credential() -> Credential {
 }
 
 fn secret(id: &str, secret: &str) -> Credential {
-    Credential::ClientSecret {
-        client_id: id.to_owned(),
-        client_secret: Secret::new(secret),
-    }
+    Credential::ClientSecret { client_id: id.to_owned(), client_secret: Secret::new(secret) }
 }

@@ -112,9 +112,7 @@ impl Spec {
 impl Config {
     /// Reads the file of the workspace.
     pub(super) fn read(workspace: &Workspace) -> Result<Self, Failure> {
-        let text = workspace
-            .read("deny.toml")
-            .ok_or_else(|| Failure::new("there is no deny.toml"))?;
+        let text = workspace.read("deny.toml").ok_or_else(|| Failure::new("there is no deny.toml"))?;
         Self::parse(&text)
     }
 
@@ -132,11 +130,7 @@ impl Config {
     pub(super) fn undated(&self) -> Vec<String> {
         let named = self.bans.skip.iter().chain(&self.bans.deny);
         let bans = named.map(|entry| (entry.spec.to_string(), &entry.reason));
-        let advisories = self
-            .advisories
-            .ignore
-            .iter()
-            .map(|entry| (entry.id.clone(), &entry.reason));
+        let advisories = self.advisories.ignore.iter().map(|entry| (entry.id.clone(), &entry.reason));
         let undated = bans.chain(advisories).filter(|(_, reason)| !is_dated(reason));
         undated
             .map(|(what, _)| format!("deny.toml: the reason of {what} must begin with its date: 2026-01-31: why"))
@@ -150,11 +144,7 @@ fn is_dated(reason: &str) -> bool {
         return false;
     };
     let fits = |(shape, character): (char, char)| {
-        if shape == '0' {
-            character.is_ascii_digit()
-        } else {
-            character == '-'
-        }
+        if shape == '0' { character.is_ascii_digit() } else { character == '-' }
     };
     date.len() == 10 && "0000-00-00".chars().zip(date.chars()).all(fits) && !why.trim().is_empty()
 }

@@ -10,38 +10,26 @@ pub(super) fn judge(config: &Config, metadata: &Metadata) -> Verdict {
     let mut problems = duplicates(config, metadata);
     problems.extend(banned(config, metadata));
     problems.extend(wildcards(metadata));
-    Verdict {
-        problems,
-        unused: unused(config, metadata),
-    }
+    Verdict { problems, unused: unused(config, metadata) }
 }
 
 fn duplicates(config: &Config, metadata: &Metadata) -> Vec<String> {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in &metadata.packages {
-        let skipped = config
-            .bans
-            .skip
-            .iter()
-            .any(|entry| entry.spec.matches(&package.name, &package.version));
+        let skipped = config.bans.skip.iter().any(|entry| entry.spec.matches(&package.name, &package.version));
         if !skipped {
             versions.entry(&package.name).or_default().push(&package.version);
         }
     }
     let doubled = versions.into_iter().filter(|(_, versions)| versions.len() > 1);
-    doubled
-        .map(|(name, versions)| format!("duplicates: {name} is in the tree as {}", versions.join(" and ")))
-        .collect()
+    doubled.map(|(name, versions)| format!("duplicates: {name} is in the tree as {}", versions.join(" and "))).collect()
 }
 
 fn banned(config: &Config, metadata: &Metadata) -> Vec<String> {
     let told = |entry: &Banned| {
         let mut packages = metadata.packages.iter();
         let found = packages.find(|package| entry.spec.matches(&package.name, &package.version))?;
-        Some(format!(
-            "bans: {} {} is in the tree: {}",
-            found.name, found.version, entry.reason
-        ))
+        Some(format!("bans: {} {} is in the tree: {}", found.name, found.version, entry.reason))
     };
     config.bans.deny.iter().filter_map(told).collect()
 }
@@ -49,10 +37,7 @@ fn banned(config: &Config, metadata: &Metadata) -> Vec<String> {
 fn wildcards(metadata: &Metadata) -> Vec<String> {
     let mut found = Vec::new();
     for package in metadata.members() {
-        let open = package
-            .dependencies
-            .iter()
-            .filter(|asked| asked.req == "*" && asked.path.is_none());
+        let open = package.dependencies.iter().filter(|asked| asked.req == "*" && asked.path.is_none());
         found.extend(open.map(|asked| format!("bans: {} takes any version of {}", package.name, asked.name)));
     }
     found
@@ -62,10 +47,7 @@ fn wildcards(metadata: &Metadata) -> Vec<String> {
 fn unused(config: &Config, metadata: &Metadata) -> Vec<String> {
     let mut found = Vec::new();
     for Banned { spec, .. } in &config.bans.skip {
-        let skipped = metadata
-            .packages
-            .iter()
-            .find(|package| spec.matches(&package.name, &package.version));
+        let skipped = metadata.packages.iter().find(|package| spec.matches(&package.name, &package.version));
         let doubled = |name: &str| metadata.packages.iter().filter(|package| package.name == name).count() > 1;
         match skipped {
             None => found.push(format!("deny.toml skips {spec}, which is not in the tree")),
@@ -86,9 +68,7 @@ mod tests {
     fn verdict(rules: &str, packages: &[(&str, &str)]) -> Verdict {
         let mut metadata = Metadata::default();
         for (name, version) in packages {
-            metadata
-                .packages
-                .push(made_up::package(&format!("{name}{version}"), name, version, Vec::new()));
+            metadata.packages.push(made_up::package(&format!("{name}{version}"), name, version, Vec::new()));
         }
         judge(&Config::parse(rules).unwrap(), &metadata)
     }
@@ -97,10 +77,7 @@ mod tests {
 
     #[test]
     fn two_versions_are_red_until_one_is_skipped() {
-        assert_eq!(
-            verdict("", TWO_SYN).problems,
-            ["duplicates: syn is in the tree as 2.0.1 and 3.0.1"]
-        );
+        assert_eq!(verdict("", TWO_SYN).problems, ["duplicates: syn is in the tree as 2.0.1 and 3.0.1"]);
         let skipped = verdict("[bans]\nskip = [{ crate = \"syn@2\", reason = \"r\" }]", TWO_SYN);
         assert_eq!(skipped, Verdict::default());
     }
@@ -130,9 +107,6 @@ mod tests {
     #[test]
     fn a_banned_crate_is_red() {
         let rules = "[bans]\ndeny = [{ crate = \"openssl\", reason = \"one TLS\" }]";
-        assert_eq!(
-            verdict(rules, &[("openssl", "0.10.1")]).problems,
-            ["bans: openssl 0.10.1 is in the tree: one TLS"]
-        );
+        assert_eq!(verdict(rules, &[("openssl", "0.10.1")]).problems, ["bans: openssl 0.10.1 is in the tree: one TLS"]);
     }
 }

@@ -25,13 +25,7 @@ pub(super) fn judge(config: &Config, metadata: &Metadata) -> Verdict {
 fn allowed_for<'a>(config: &'a Config, package: &Package) -> HashSet<&'a str> {
     let exceptions = config.licenses.exceptions.iter();
     let own = exceptions.filter(|exception| exception.spec.matches(&package.name, &package.version));
-    config
-        .licenses
-        .allow
-        .iter()
-        .chain(own.flat_map(|exception| &exception.allow))
-        .map(String::as_str)
-        .collect()
+    config.licenses.allow.iter().chain(own.flat_map(|exception| &exception.allow)).map(String::as_str).collect()
 }
 
 /// The allowed licences the package's expression names, or why they do not suffice.
@@ -48,27 +42,15 @@ fn needed(package: &Package, allowed: &HashSet<&str>) -> Result<Vec<String>, Str
         named.extend(is_allowed.then_some(name));
         is_allowed
     });
-    if satisfied {
-        Ok(named)
-    } else {
-        Err(format!("{place} has {text}, which deny.toml does not allow"))
-    }
+    if satisfied { Ok(named) } else { Err(format!("{place} has {text}, which deny.toml does not allow")) }
 }
 
 fn unused(config: &Config, metadata: &Metadata, used: &HashSet<String>) -> Vec<String> {
     let is_there = |spec: &super::config::Spec| {
-        metadata
-            .packages
-            .iter()
-            .any(|package| spec.matches(&package.name, &package.version))
+        metadata.packages.iter().any(|package| spec.matches(&package.name, &package.version))
     };
     let licences = config.licenses.allow.iter().filter(|licence| !used.contains(*licence));
-    let exceptions = config
-        .licenses
-        .exceptions
-        .iter()
-        .map(|exception| &exception.spec)
-        .filter(|spec| !is_there(spec));
+    let exceptions = config.licenses.exceptions.iter().map(|exception| &exception.spec).filter(|spec| !is_there(spec));
     licences
         .map(|licence| format!("deny.toml allows the licence {licence}, which no package has"))
         .chain(exceptions.map(|spec| format!("deny.toml has a licence exception for {spec}, which is not in the tree")))
@@ -127,10 +109,7 @@ mod tests {
         let mut metadata = made_up::workspace(&[("x", &[])]);
         metadata.packages[0].license = Some("MIT OR Apache-2.0".to_owned());
         let unused = judge(&Config::parse(RULES).unwrap(), &metadata).unused.join("\n");
-        assert!(
-            unused.contains("BSD-3-Clause") && unused.contains("roots@1"),
-            "{unused}"
-        );
+        assert!(unused.contains("BSD-3-Clause") && unused.contains("roots@1"), "{unused}");
         assert_eq!(unused.lines().count(), 2, "{unused}");
     }
 }

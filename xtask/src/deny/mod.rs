@@ -31,23 +31,13 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let targets = config.targets();
     let used = used(workspace, &targets)?;
     let mut metadata = Metadata::read(workspace, &targets)?;
-    metadata
-        .packages
-        .retain(|package| used.contains(&(package.name.clone(), package.version.clone())));
+    metadata.packages.retain(|package| used.contains(&(package.name.clone(), package.version.clone())));
     judge(&config, &metadata)
 }
 
 /// Names and versions of what is really built. The metadata also holds optional packages that no feature switches on.
 fn used(workspace: &Workspace, targets: &[String]) -> Result<HashSet<(String, String)>, Failure> {
-    let arguments = [
-        "tree",
-        "--workspace",
-        "--all-features",
-        "--edges",
-        "normal,build,dev",
-        "--prefix",
-        "none",
-    ];
+    let arguments = ["tree", "--workspace", "--all-features", "--edges", "normal,build,dev", "--prefix", "none"];
     let mut command = workspace.cargo(&arguments);
     for target in targets {
         command.args(["--target", target]);
@@ -56,10 +46,7 @@ fn used(workspace: &Workspace, targets: &[String]) -> Result<HashSet<(String, St
     if !output.status.success() {
         return Err(Failure::new(String::from_utf8_lossy(&output.stderr)).during("cargo tree"));
     }
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(name_and_version)
-        .collect())
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(name_and_version).collect())
 }
 
 /// Reads a line such as `serde v1.0.0 (proc-macro)`.
@@ -72,20 +59,13 @@ fn name_and_version(line: &str) -> Option<(String, String)> {
 
 fn has_cargo_deny(workspace: &Workspace) -> bool {
     let mut command = workspace.cargo(&["deny", "--version"]);
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
 fn judge(config: &Config, metadata: &Metadata) -> Outcome {
-    let verdicts = [
-        licences::judge(config, metadata),
-        duplicates::judge(config, metadata),
-        sources::judge(config, metadata),
-    ];
+    let verdicts =
+        [licences::judge(config, metadata), duplicates::judge(config, metadata), sources::judge(config, metadata)];
     let problems: Vec<_> = verdicts.iter().flat_map(|verdict| verdict.problems.clone()).collect();
     Failure::if_any(&problems)?;
     let unused = verdicts.into_iter().flat_map(|verdict| verdict.unused).collect();
@@ -120,9 +100,7 @@ mod tests {
             package.source = Some("git+https://example.test/twice".to_owned());
             metadata.packages.push(package);
         }
-        let told = judge(&Config::parse("[licenses]\nallow = [\"MIT\"]").unwrap(), &metadata)
-            .unwrap_err()
-            .to_string();
+        let told = judge(&Config::parse("[licenses]\nallow = [\"MIT\"]").unwrap(), &metadata).unwrap_err().to_string();
         assert_eq!(told.lines().count(), 5, "{told}");
     }
 }

@@ -5,18 +5,12 @@ use super::config::Config;
 use crate::metadata::{Metadata, Package};
 
 pub(super) fn judge(config: &Config, metadata: &Metadata) -> Verdict {
-    let strangers = metadata
-        .packages
-        .iter()
-        .filter(|package| !is_known(config, metadata, package));
+    let strangers = metadata.packages.iter().filter(|package| !is_known(config, metadata, package));
     let told = |package: &Package| {
         let source = package.source.as_deref().unwrap_or("a folder outside the workspace");
         format!("sources: {} {} comes from {source}", package.name, package.version)
     };
-    Verdict {
-        problems: strangers.map(told).collect(),
-        unused: Vec::new(),
-    }
+    Verdict { problems: strangers.map(told).collect(), unused: Vec::new() }
 }
 
 fn is_known(config: &Config, metadata: &Metadata, package: &Package) -> bool {
@@ -25,11 +19,7 @@ fn is_known(config: &Config, metadata: &Metadata, package: &Package) -> bool {
     };
     match source.split_once('+') {
         Some(("registry" | "sparse", url)) => config.sources.allow_registry.iter().any(|allowed| allowed == url),
-        Some(("git", url)) => config
-            .sources
-            .allow_git
-            .iter()
-            .any(|allowed| url.starts_with(allowed.as_str())),
+        Some(("git", url)) => config.sources.allow_git.iter().any(|allowed| url.starts_with(allowed.as_str())),
         _ => false,
     }
 }

@@ -20,11 +20,7 @@ impl Ballast {
         let path = dir.join("ballast");
         let present = std::fs::metadata(&path).is_ok_and(|found| found.len() == bytes);
         let held = present || bytes > 0 && fill(disk, &path, bytes).is_ok();
-        let ballast = Self {
-            path,
-            disk: disk.clone(),
-            held: AtomicBool::new(held),
-        };
+        let ballast = Self { path, disk: disk.clone(), held: AtomicBool::new(held) };
         if !held {
             ballast.give_up();
         }

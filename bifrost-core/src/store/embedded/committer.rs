@@ -46,14 +46,7 @@ struct Group<'a> {
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, journal: Journal, keeper: Keeper, mark: Mark, lock: Lock) -> Self {
-        Self {
-            shared,
-            journal,
-            keeper,
-            mark,
-            grown: 0,
-            lock,
-        }
+        Self { shared, journal, keeper, mark, grown: 0, lock }
     }
 
     /// Works until the store is closed or let go of.
@@ -87,18 +80,11 @@ impl Committer {
     }
 
     fn group(&mut self, requests: Vec<Request>) {
-        let (batches, replies): (Vec<_>, Vec<_>) = requests
-            .into_iter()
-            .map(|request| (request.batch, request.reply))
-            .unzip();
+        let (batches, replies): (Vec<_>, Vec<_>) =
+            requests.into_iter().map(|request| (request.batch, request.reply)).unzip();
         match self.guarded(|committer| committer.commit(&batches)) {
-            Ok(results) => replies
-                .into_iter()
-                .zip(results)
-                .for_each(|(reply, result)| answer(reply, result)),
-            Err(error) => replies
-                .into_iter()
-                .for_each(|reply| answer(reply, Err(error.duplicate()))),
+            Ok(results) => replies.into_iter().zip(results).for_each(|(reply, result)| answer(reply, result)),
+            Err(error) => replies.into_iter().for_each(|reply| answer(reply, Err(error.duplicate()))),
         }
     }
 
@@ -107,20 +93,13 @@ impl Committer {
         self.shared.check_room()?;
         let shared = self.shared.clone();
         let at = self.journal.head();
-        let mut group = Group {
-            overlay: Overlay::new(&shared.state),
-            payload: Vec::new(),
-            count: 0,
-        };
+        let mut group = Group { overlay: Overlay::new(&shared.state), payload: Vec::new(), count: 0 };
         let results = batches.iter().map(|batch| group.add(batch, at)).collect();
         if group.count > 0 {
             let (frame, next) = frame::encode(at, group.count, &group.payload)?;
             self.append(&frame, next)?;
             let changes = group.overlay.into_changes();
-            shared
-                .state
-                .apply(&changes, next)
-                .map_err(|error| shared.poison(&error))?;
+            shared.state.apply(&changes, next).map_err(|error| shared.poison(&error))?;
             shared.advance(next.seq);
             self.tell_keeper(frame.len() as u64);
         }
@@ -184,17 +163,10 @@ impl Committer {
         }
         let (shared, dir) = (self.shared.clone(), self.shared.layout.snapshots());
         let installed = snapshot::install(&dir, &shared.disk, draft, at).map_err(|error| {
-            Error::new(
-                ErrorKind::StorePoisoned,
-                "import store",
-                "the archive could not be put in place",
-            )
-            .source(error)
+            Error::new(ErrorKind::StorePoisoned, "import store", "the archive could not be put in place").source(error)
         });
         // From here on the archive is the store's history, whether or not the rest succeeds.
-        installed
-            .and_then(|snapshot| self.fill(&snapshot))
-            .map_err(|error| shared.poison(&error))?;
+        installed.and_then(|snapshot| self.fill(&snapshot)).map_err(|error| shared.poison(&error))?;
         self.roll_to(at)?;
         shared.advance(at.seq);
         Ok(CommitSeq(at.seq))
@@ -209,9 +181,7 @@ impl Committer {
     fn finish(&mut self) -> Result<()> {
         self.keeper.stop();
         self.shared.state.flush().map_err(|error| self.shared.poison(&error))?;
-        self.journal
-            .trim()
-            .map_err(|error| self.failed(AppendError::Broken(error)))?;
+        self.journal.trim().map_err(|error| self.failed(AppendError::Broken(error)))?;
         let closed_at = Some(self.journal.head().seq);
         self.write_mark(Mark { closed_at, ..self.mark })
     }

@@ -12,10 +12,7 @@ use crate::error::{Error, ErrorKind};
 
 /// A change that is about to be made.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(
-    not(feature = "testing"),
-    allow(dead_code, unreachable_pub, reason = "only tests bring a hook")
-)]
+#[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub, reason = "only tests bring a hook"))]
 #[non_exhaustive]
 pub enum DiskOp<'a> {
     /// A file is created, empty.
@@ -142,12 +139,7 @@ pub(super) struct Draft {
 impl Draft {
     pub(super) fn create(disk: &Disk, path: &Path) -> io::Result<Self> {
         disk.remove(path)?;
-        Ok(Self {
-            disk: disk.clone(),
-            file: disk.create(path)?,
-            path: path.to_owned(),
-            offset: 0,
-        })
+        Ok(Self { disk: disk.clone(), file: disk.create(path)?, path: path.to_owned(), offset: 0 })
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

@@ -103,11 +103,7 @@ impl Journal {
     }
 
     fn into_closed(self) -> ClosedSegment {
-        ClosedSegment {
-            path: self.path,
-            last: self.head.seq,
-            bytes: self.offset,
-        }
+        ClosedSegment { path: self.path, last: self.head.seq, bytes: self.offset }
     }
 
     /// Makes `frame`, which leads to `next`, durable.
@@ -154,11 +150,7 @@ impl Journal {
 
 /// Tells lack of room from breakage.
 pub(super) fn sort(error: io::Error) -> AppendError {
-    if is_full(&error) {
-        AppendError::Full(error)
-    } else {
-        AppendError::Broken(error)
-    }
+    if is_full(&error) { AppendError::Full(error) } else { AppendError::Broken(error) }
 }
 
 fn write_header(disk: &Disk, file: &File, path: &Path, head: Point) -> io::Result<()> {
@@ -253,23 +245,12 @@ fn survey_segment(bytes: &[u8], segment: usize) -> (FoundSegment, Vec<Run>) {
     let mut at = SEGMENT_HEADER_LEN as usize;
     let mut end = at.min(bytes.len());
     while let Some((offset, found)) = next_frame(bytes, at) {
-        let from = Point {
-            seq: found.first - 1,
-            hash: found.previous,
-        };
-        let to = Point {
-            seq: found.last,
-            hash: found.hash,
-        };
+        let from = Point { seq: found.first - 1, hash: found.previous };
+        let to = Point { seq: found.last, hash: found.hash };
         damaged |= offset != at;
         match runs.last_mut() {
             Some(run) if offset == at && run.to == from => run.to = to,
-            _ => runs.push(Run {
-                segment,
-                offset: offset as u64,
-                from,
-                to,
-            }),
+            _ => runs.push(Run { segment, offset: offset as u64, from, to }),
         }
         at = offset + found.length;
         end = at.min(bytes.len());
@@ -278,14 +259,8 @@ fn survey_segment(bytes: &[u8], segment: usize) -> (FoundSegment, Vec<Run>) {
         Some(last) => last as u64 + 1,
         None => 0,
     };
-    let found = FoundSegment {
-        path: PathBuf::new(),
-        first: 0,
-        bytes: bytes.len() as u64,
-        end: end as u64,
-        torn,
-        damaged,
-    };
+    let found =
+        FoundSegment { path: PathBuf::new(), first: 0, bytes: bytes.len() as u64, end: end as u64, torn, damaged };
     (found, runs)
 }
 
@@ -368,12 +343,7 @@ mod tests {
         let journal = filled(dir.path());
         let survey = survey(dir.path()).unwrap();
         assert!(survey.segments.len() > 2);
-        assert!(
-            survey
-                .segments
-                .iter()
-                .all(|segment| !segment.damaged && segment.torn == 0)
-        );
+        assert!(survey.segments.iter().all(|segment| !segment.damaged && segment.torn == 0));
         assert_eq!(survey.runs.first().unwrap().from, Point::GENESIS);
         assert!(survey.runs.windows(2).all(|pair| pair[0].to == pair[1].from));
         assert_eq!(survey.runs.last().unwrap().to, journal.head());

@@ -15,13 +15,9 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<Self> {
         let (wake, woken) = sync_channel(1);
-        let thread = std::thread::Builder::new()
-            .name("bifrost-store-keeper".to_owned())
-            .spawn(move || work(&shared, &woken))?;
-        Ok(Self {
-            wake: Some(wake),
-            thread: Some(thread),
-        })
+        let thread =
+            std::thread::Builder::new().name("bifrost-store-keeper".to_owned()).spawn(move || work(&shared, &woken))?;
+        Ok(Self { wake: Some(wake), thread: Some(thread) })
     }
 
     /// Asks for a checkpoint; one that is asked for already counts for both.

@@ -29,13 +29,7 @@ impl Lock {
         let path = dir.join("lock");
         let failed = |error| open_failed(&path, error);
         let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file, dir }),
             Err(TryLockError::WouldBlock) => Err(locked(&mut file, &dir)),

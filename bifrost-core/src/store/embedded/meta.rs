@@ -33,13 +33,6 @@ impl Meta {
         }
         let mut hash = [0; 32];
         hash.copy_from_slice(&body[9..41]);
-        Some(Self {
-            at: Point {
-                seq: u64_at(body, 1),
-                hash,
-            },
-            count: u64_at(body, 41),
-            sum: u64_at(body, 49),
-        })
+        Some(Self { at: Point { seq: u64_at(body, 1), hash }, count: u64_at(body, 41), sum: u64_at(body, 49) })
     }
 }

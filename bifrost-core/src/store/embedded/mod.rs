@@ -129,12 +129,8 @@ impl EmbeddedStore {
 }
 
 fn no_answer() -> Error {
-    Error::new(
-        ErrorKind::StorePoisoned,
-        "commit batch",
-        "the committer ended without an answer",
-    )
-    .next_action("close and reopen the store")
+    Error::new(ErrorKind::StorePoisoned, "commit batch", "the committer ended without an answer")
+        .next_action("close and reopen the store")
 }
 
 fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
@@ -142,9 +138,7 @@ fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
     let disk = Disk(options.hook.clone());
     std::fs::create_dir_all(path).map_err(|error| open_failed(path, error))?;
     let mut lock = Lock::take(path)?;
-    let layout = Layout {
-        root: lock.dir().to_owned(),
-    };
+    let layout = Layout { root: lock.dir().to_owned() };
     for dir in [layout.journal(), layout.snapshots()] {
         std::fs::create_dir_all(&dir).map_err(|error| open_failed(&dir, error))?;
     }
@@ -152,11 +146,7 @@ fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
     lock.note(recovered.epoch)?;
     let failed = |error| open_failed(path, error);
     let journal = Journal::begin(&layout.journal(), &disk, recovered.head, options.segment_bytes).map_err(failed)?;
-    let mark = Mark {
-        epoch: recovered.epoch,
-        segment: journal.first(),
-        closed_at: None,
-    };
+    let mark = Mark { epoch: recovered.epoch, segment: journal.first(), closed_at: None };
     mark::write(&disk, &layout.root, mark).map_err(failed)?;
     disk.sync_dir(disk::parent(&layout.root)).map_err(failed)?;
     let shared = Arc::new(Shared::new(Opened {
@@ -186,10 +176,7 @@ fn take_in(draft: &mut Draft, source: Box<dyn Read + Send>) -> Result<Point> {
         writer.push(&entry)?;
     }
     writer.finish()?;
-    Ok(Point {
-        seq: reader.last_commit().0,
-        hash: reader.hash().unwrap_or_default(),
-    })
+    Ok(Point { seq: reader.last_commit().0, hash: reader.hash().unwrap_or_default() })
 }
 
 #[async_trait]
@@ -213,8 +200,7 @@ impl Store for EmbeddedStore {
 
     async fn usage(&self, prefix: &Prefix) -> Result<Usage> {
         let prefix = prefix.clone();
-        self.read("measure records", move |shared| shared.state.usage(&prefix))
-            .await
+        self.read("measure records", move |shared| shared.state.usage(&prefix)).await
     }
 
     async fn export(&self, sink: Box<dyn Write + Send>) -> Result<CommitSeq> {

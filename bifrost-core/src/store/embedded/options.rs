@@ -104,10 +104,7 @@ impl EmbeddedOptions {
 
     pub(super) fn check(&self) -> Result<()> {
         if self.segment_bytes == 0 || self.checkpoint_bytes == 0 {
-            return Err(Error::invalid(
-                "open store",
-                "a segment and a checkpoint need at least one byte",
-            ));
+            return Err(Error::invalid("open store", "a segment and a checkpoint need at least one byte"));
         }
         Ok(())
     }

@@ -16,10 +16,7 @@ pub(super) struct Overlay<'a> {
 
 impl<'a> Overlay<'a> {
     pub(super) fn new(state: &'a State) -> Self {
-        Self {
-            state,
-            changes: Changes::new(),
-        }
+        Self { state, changes: Changes::new() }
     }
 
     pub(super) fn add(&mut self, writes: Writes, version: CommitSeq) {
@@ -35,15 +32,10 @@ impl<'a> Overlay<'a> {
 
     fn last_changed(&self, prefix: &Prefix, before: Option<&Key>) -> Option<(Key, Bytes)> {
         let start = Key::from_stored(prefix.as_bytes().to_vec());
-        let under = self
-            .changes
-            .range(start..)
-            .take_while(|(key, _)| key.starts_with(prefix));
+        let under = self.changes.range(start..).take_while(|(key, _)| key.starts_with(prefix));
         let there = under.filter(|(key, _)| before.is_none_or(|before| *key < before));
         // Few keys of one group lie under one log, so walking them forward costs less than it seems.
-        there
-            .filter_map(|(key, change)| change.as_ref().map(|found| (key.clone(), found.value.clone())))
-            .last()
+        there.filter_map(|(key, change)| change.as_ref().map(|found| (key.clone(), found.value.clone()))).last()
     }
 
     fn last_unchanged(&self, prefix: &Prefix, before: Option<&Key>) -> Result<Option<(Key, Bytes)>> {

@@ -86,9 +86,8 @@ impl Kept {
             None => BTreeMap::new(),
         };
         for (key, old) in std::mem::replace(&mut self.records, later) {
-            self.bytes = self
-                .bytes
-                .saturating_sub(key.as_bytes().len() + old.as_ref().map_or(0, |old| old.value.len()));
+            self.bytes =
+                self.bytes.saturating_sub(key.as_bytes().len() + old.as_ref().map_or(0, |old| old.value.len()));
             match old {
                 Some(old) => drop(entries.insert(key, old)),
                 None => drop(entries.remove(&key)),
@@ -117,16 +116,7 @@ impl<'a> Pin<'a> {
     pub(super) fn take(state: &'a State, patience: Patience) -> Result<Self> {
         let kept = Arc::new(Mutex::new(Kept::default()));
         let at = state.pin(|| lock(&state.pins.0).push(Arc::downgrade(&kept)))?;
-        Ok(Self {
-            state,
-            patience,
-            kept,
-            at,
-            cursor: None,
-            done: false,
-            max_kept: MAX_KEPT_BYTES,
-            hold: None,
-        })
+        Ok(Self { state, patience, kept, at, cursor: None, done: false, max_kept: MAX_KEPT_BYTES, hold: None })
     }
 
     /// The next records in key order; `None` after the last.
@@ -166,13 +156,9 @@ pub(super) fn export<W: Write>(state: &State, patience: Patience, sink: W) -> Re
 }
 
 fn fell_behind() -> Error {
-    Error::new(
-        ErrorKind::Overloaded,
-        "export store",
-        "records change faster than the export is taken",
-    )
-    .retry(Retry::Later)
-    .next_action("export to a faster place, or at a quieter time")
+    Error::new(ErrorKind::Overloaded, "export store", "records change faster than the export is taken")
+        .retry(Retry::Later)
+        .next_action("export to a faster place, or at a quieter time")
 }
 
 #[cfg(test)]
@@ -183,10 +169,7 @@ mod tests {
 
     fn write(state: &State, seq: u64) {
         let change = |number: u32| {
-            let value = Versioned {
-                value: Bytes::from(seq.to_string()),
-                version: CommitSeq(seq),
-            };
+            let value = Versioned { value: Bytes::from(seq.to_string()), version: CommitSeq(seq) };
             (Key::from_stored(number.to_be_bytes().to_vec()), Some(value))
         };
         let changes = (0..1_000).map(change).collect();

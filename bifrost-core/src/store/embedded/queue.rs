@@ -81,11 +81,9 @@ impl Queue {
             return Err(Error::new(ErrorKind::Closed, "commit batch", "the store is closed"));
         }
         if inner.items.len() >= MAX_QUEUED || inner.bytes + bytes > MAX_QUEUED_BYTES {
-            return Err(
-                Error::new(ErrorKind::Overloaded, "commit batch", "too much waits to be written")
-                    .with("used", inner.items.len())
-                    .retry(Retry::Later),
-            );
+            return Err(Error::new(ErrorKind::Overloaded, "commit batch", "too much waits to be written")
+                .with("used", inner.items.len())
+                .retry(Retry::Later));
         }
         inner.bytes += bytes;
         inner.items.push_back(Item::Batch(Request { batch, reply, bytes }));

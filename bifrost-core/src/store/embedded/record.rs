@@ -86,11 +86,7 @@ impl Head {
 
     /// The keys of its chunks.
     pub(super) fn chunk_keys(&self) -> impl Iterator<Item = [u8; 17]> + use<> {
-        let count = if self.chunked {
-            self.length.div_ceil(MAX_PIECE)
-        } else {
-            0
-        };
+        let count = if self.chunked { self.length.div_ceil(MAX_PIECE) } else { 0 };
         let (version, ordinal) = (self.version, self.ordinal);
         (0..count as u32).map(move |index| {
             let mut key = [CHUNK; 17];
@@ -120,10 +116,7 @@ impl Head {
         if value.len() != self.length || checksum(key, self.version, &[&value]) != self.checksum {
             return Err(corrupt(key));
         }
-        Ok(Versioned {
-            value: Bytes::from(value),
-            version: CommitSeq(self.version),
-        })
+        Ok(Versioned { value: Bytes::from(value), version: CommitSeq(self.version) })
     }
 
     /// A number that stands for this record in the sum over all of them: one that is lost, doubled or changed shows.
@@ -146,13 +139,9 @@ fn mix(mut number: u64) -> u64 {
 }
 
 pub(super) fn corrupt(key: &[u8]) -> Error {
-    Error::new(
-        ErrorKind::StoreCorrupt,
-        "read record",
-        "the record does not read back as it was written",
-    )
-    .with("key", format!("{}", key.escape_ascii()))
-    .next_action("close and reopen the store: it rebuilds its state from snapshot and journal")
+    Error::new(ErrorKind::StoreCorrupt, "read record", "the record does not read back as it was written")
+        .with("key", format!("{}", key.escape_ascii()))
+        .next_action("close and reopen the store: it rebuilds its state from snapshot and journal")
 }
 
 #[cfg(test)]
@@ -176,15 +165,7 @@ mod tests {
 
     #[test]
     fn values_of_all_lengths_come_back_and_no_piece_is_too_long() {
-        for length in [
-            0,
-            1,
-            MAX_PIECE - HEAD_LEN,
-            MAX_PIECE - HEAD_LEN + 1,
-            MAX_PIECE,
-            MAX_PIECE + 1,
-            3 * MAX_PIECE,
-        ] {
+        for length in [0, 1, MAX_PIECE - HEAD_LEN, MAX_PIECE - HEAD_LEN + 1, MAX_PIECE, MAX_PIECE + 1, 3 * MAX_PIECE] {
             let value = vec![b'x'; length];
             let (stored, chunks) = write(b"key", &value);
             assert!(stored.len() <= MAX_PIECE && chunks.values().all(|chunk| chunk.len() <= MAX_PIECE));

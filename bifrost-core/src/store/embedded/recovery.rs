@@ -86,12 +86,7 @@ struct Recovery<'a> {
 
 /// Opens what lies under `layout`, mends what can be mended, refuses what cannot.
 pub(super) fn recover(layout: &Layout, options: &EmbeddedOptions, disk: &Disk) -> Result<Recovered> {
-    let mut recovery = Recovery {
-        layout,
-        options,
-        disk,
-        report: Vec::new(),
-    };
+    let mut recovery = Recovery { layout, options, disk, report: Vec::new() };
     let mut finds = recovery.find()?;
     let known = recovery.known(&finds)?;
     let (base, reach) = recovery.choose(&finds, &known)?;
@@ -126,14 +121,7 @@ impl Recovery<'_> {
             }
         }
         let (state, state_is_bad) = self.open_state()?;
-        Ok(Finds {
-            mark,
-            survey,
-            snapshots,
-            damaged_snapshots,
-            state,
-            state_is_bad,
-        })
+        Ok(Finds { mark, survey, snapshots, damaged_snapshots, state, state_is_bad })
     }
 
     /// The state, if there is one that can be used; whether there is one that cannot.
@@ -169,11 +157,7 @@ impl Recovery<'_> {
             // A store that never held anything has no mark either.
             None => last == 0 || !finds.survey.segments.is_empty(),
         };
-        Ok(Known {
-            last,
-            certain,
-            closed_at,
-        })
+        Ok(Known { last, certain, closed_at })
     }
 
     fn bases(&self, finds: &Finds) -> Result<Vec<(Base, Point)>> {
@@ -196,10 +180,7 @@ impl Recovery<'_> {
                 continue;
             }
             let Some(reach) = reach(&finds.survey, point).map_err(self.failed())? else {
-                self.say(format!(
-                    "{} does not belong to the journal, and is not used",
-                    name(base)
-                ));
+                self.say(format!("{} does not belong to the journal, and is not used", name(base)));
                 continue;
             };
             if known.certain && reach.end.seq >= known.last {
@@ -267,11 +248,7 @@ impl Recovery<'_> {
         replay(&finds.survey, &state, from)?;
         if base != Base::State && end != Point::GENESIS {
             state.flush()?;
-            self.say(format!(
-                "the state was rebuilt from {} and the journal, up to {}",
-                name(base),
-                end.seq
-            ));
+            self.say(format!("the state was rebuilt from {} and the journal, up to {}", name(base), end.seq));
         }
         Ok(state)
     }
@@ -283,15 +260,9 @@ impl Recovery<'_> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(open_failed(&aside, error)),
             _ => {}
         }
-        let moved = self
-            .disk
-            .rename(&path, &aside)
-            .and_then(|()| self.disk.sync_dir(&self.layout.root));
+        let moved = self.disk.rename(&path, &aside).and_then(|()| self.disk.sync_dir(&self.layout.root));
         moved.map_err(|error| open_failed(&path, error))?;
-        self.say(format!(
-            "the state that could not be used was moved to {}",
-            aside.display()
-        ));
+        self.say(format!("the state that could not be used was moved to {}", aside.display()));
         Ok(())
     }
 
@@ -322,14 +293,7 @@ impl Recovery<'_> {
             Found::Mark(Mark { epoch, .. }) => epoch + 1,
             Found::Missing | Found::Damaged => 1,
         };
-        Ok(Recovered {
-            state,
-            head,
-            segments,
-            snapshot_bytes,
-            epoch,
-            report: self.report,
-        })
+        Ok(Recovered { state, head, segments, snapshot_bytes, epoch, report: self.report })
     }
 
     /// True when the store could not be rebuilt if the state went bad next.
@@ -354,10 +318,7 @@ impl Recovery<'_> {
             return Ok(());
         };
         for segment in survey.segments.iter().filter(|segment| segment.damaged) {
-            self.say(format!(
-                "the journal segment that begins at {} is damaged",
-                segment.first
-            ));
+            self.say(format!("the journal segment that begins at {} is damaged", segment.first));
         }
         if last.torn > 0 {
             self.say(format!(
@@ -367,13 +328,9 @@ impl Recovery<'_> {
             ));
         }
         if last.bytes > last.end && head.seq > 0 {
-            let file = std::fs::File::options()
-                .write(true)
-                .open(&last.path)
-                .map_err(self.failed())?;
+            let file = std::fs::File::options().write(true).open(&last.path).map_err(self.failed())?;
             let cut = self.disk.set_len(&file, &last.path, last.end);
-            cut.and_then(|()| self.disk.sync(&file, &last.path))
-                .map_err(self.failed())?;
+            cut.and_then(|()| self.disk.sync(&file, &last.path)).map_err(self.failed())?;
         }
         Ok(())
     }

@@ -35,12 +35,7 @@ pub(super) fn reach(survey: &Survey, base: Point) -> std::io::Result<Option<Reac
 
 /// Applies every group after `from`, many at a time.
 pub(super) fn replay(survey: &Survey, state: &State, from: Point) -> Result<()> {
-    let mut pending = Pending {
-        state,
-        changes: Changes::new(),
-        bytes: 0,
-        at: from,
-    };
+    let mut pending = Pending { state, changes: Changes::new(), bytes: 0, at: from };
     for run in &survey.runs {
         if run.to.seq <= pending.at.seq {
             continue;
@@ -76,14 +71,10 @@ impl Pending<'_> {
         for (version, writes) in (frame.first..).zip(decode_writes(frame)?) {
             for (key, value) in writes {
                 let version = CommitSeq(version);
-                self.changes
-                    .insert(key, value.map(|value| Versioned { value, version }));
+                self.changes.insert(key, value.map(|value| Versioned { value, version }));
             }
         }
-        self.at = Point {
-            seq: frame.last,
-            hash: frame.hash,
-        };
+        self.at = Point { seq: frame.last, hash: frame.hash };
         self.bytes += frame.length;
         if self.bytes > 1024 * 1024 { self.apply() } else { Ok(()) }
     }

@@ -196,13 +196,9 @@ impl Shared {
 }
 
 fn poisoned(operation: &'static str, why: &str) -> Error {
-    Error::new(
-        ErrorKind::StorePoisoned,
-        operation,
-        "the store takes no more writes after a failure",
-    )
-    .with("cause", why)
-    .next_action("check the disk, then close and reopen the store")
+    Error::new(ErrorKind::StorePoisoned, operation, "the store takes no more writes after a failure")
+        .with("cause", why)
+        .next_action("check the disk, then close and reopen the store")
 }
 
 fn full() -> Error {

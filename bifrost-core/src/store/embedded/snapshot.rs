@@ -47,10 +47,7 @@ fn parse_name(path: &Path) -> Option<Point> {
     for (at, byte) in hash.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).ok()?;
     }
-    Some(Point {
-        seq: seq.parse().ok()?,
-        hash,
-    })
+    Some(Point { seq: seq.parse().ok()?, hash })
 }
 
 fn path_of(dir: &Path, at: Point) -> PathBuf {
@@ -74,12 +71,8 @@ pub(super) fn open(snapshot: &Snapshot) -> Result<ArchiveReader<File>> {
     let file = File::open(&snapshot.path).map_err(|error| open_failed(&snapshot.path, error))?;
     let reader = ArchiveReader::open(file)?;
     if reader.last_commit().0 != snapshot.at.seq {
-        return Err(Error::new(
-            ErrorKind::StoreCorrupt,
-            "read snapshot",
-            "it does not hold what its name says",
-        )
-        .with("path", snapshot.path.display()));
+        return Err(Error::new(ErrorKind::StoreCorrupt, "read snapshot", "it does not hold what its name says")
+            .with("path", snapshot.path.display()));
     }
     Ok(reader)
 }
@@ -87,11 +80,7 @@ pub(super) fn open(snapshot: &Snapshot) -> Result<ArchiveReader<File>> {
 /// Takes a snapshot of `state`. When this returns, it is durable, and older ones are gone.
 pub(super) fn take(dir: &Path, disk: &Disk, state: &State) -> Result<(Snapshot, u64)> {
     let failed = |error: std::io::Error| {
-        let kind = if is_full(&error) {
-            ErrorKind::StoreFull
-        } else {
-            ErrorKind::StorePoisoned
-        };
+        let kind = if is_full(&error) { ErrorKind::StoreFull } else { ErrorKind::StorePoisoned };
         Error::new(kind, "take snapshot", "the snapshot could not be written").source(error)
     };
     let draft_path = draft_path(dir, "snapshot");

@@ -56,13 +56,8 @@ impl std::fmt::Debug for State {
 
 /// Runs `call` so that a panic inside the engine comes out as an error.
 fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
-        Err(Error::new(
-            ErrorKind::StoreCorrupt,
-            "use state",
-            "the state engine panicked",
-        ))
-    })
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::StoreCorrupt, "use state", "the state engine panicked")))
 }
 
 fn engine(error: sled::Error) -> Error {
@@ -98,11 +93,7 @@ impl State {
             }
             Ok(inner)
         })?;
-        Ok(Self {
-            inner: RwLock::new(Some(inner)),
-            gate: Mutex::new(()),
-            pins: Pins::default(),
-        })
+        Ok(Self { inner: RwLock::new(Some(inner)), gate: Mutex::new(()), pins: Pins::default() })
     }
 
     /// The point the state stands at.
@@ -348,11 +339,9 @@ impl Inner {
             sum = sum.wrapping_add(Head::decode(key, &stored)?.digest(key));
         }
         if (count, sum) != (self.meta.count, self.meta.sum) {
-            return Err(
-                Error::new(ErrorKind::StoreCorrupt, "open state", "records are missing or changed")
-                    .with("used", count)
-                    .with("expected", self.meta.count),
-            );
+            return Err(Error::new(ErrorKind::StoreCorrupt, "open state", "records are missing or changed")
+                .with("used", count)
+                .with("expected", self.meta.count));
         }
         Ok(())
     }
@@ -392,11 +381,7 @@ fn load_meta(db: &sled::Db) -> Result<Meta> {
     match db.get(META_KEY).map_err(engine)? {
         Some(stored) => Meta::decode(&stored).ok_or_else(incomplete),
         None if db.is_empty() => {
-            let meta = Meta {
-                at: Point::GENESIS,
-                count: 0,
-                sum: 0,
-            };
+            let meta = Meta { at: Point::GENESIS, count: 0, sum: 0 };
             db.insert(META_KEY, meta.encode()).map_err(engine)?;
             Ok(meta)
         }
@@ -409,10 +394,8 @@ mod tests {
     use super::*;
 
     fn change(key: u8, length: Option<usize>, version: u64) -> Changes {
-        let value = length.map(|length| Versioned {
-            value: Bytes::from(vec![key; length]),
-            version: CommitSeq(version),
-        });
+        let value =
+            length.map(|length| Versioned { value: Bytes::from(vec![key; length]), version: CommitSeq(version) });
         Changes::from([(Key::from_stored(vec![key]), value)])
     }
 
@@ -434,9 +417,7 @@ mod tests {
         let state = open(dir.path()).unwrap();
         for (seq, length) in (1..).zip([Some(20_000), Some(9_000), Some(10), Some(50_000), None]) {
             state.apply(&change(1, length, seq), at(seq)).unwrap();
-            let chunks = length
-                .filter(|length| *length > MAX_PIECE)
-                .map_or(0, |length| length.div_ceil(MAX_PIECE));
+            let chunks = length.filter(|length| *length > MAX_PIECE).map_or(0, |length| length.div_ceil(MAX_PIECE));
             assert_eq!(pieces(&state), 1 + chunks + usize::from(length.is_some()));
         }
     }
@@ -481,8 +462,7 @@ mod tests {
         tamper(&|db| drop(db.insert(&key, old.clone()).unwrap()));
         unverified(&repair);
         tamper(&|db| {
-            db.insert(record_key(&[9]), Head::of(&[9], 1, 0, b"").encode(b""))
-                .unwrap();
+            db.insert(record_key(&[9]), Head::of(&[9], 1, 0, b"").encode(b"")).unwrap();
         });
     }
 

@@ -32,9 +32,7 @@ impl LocalKeyFile {
             let key = read_or_create(&path, &*entropy)?;
             Ok(Self(MasterKey::new("local", key, entropy)))
         });
-        blocking
-            .await
-            .map_err(|error| Error::internal("open key file", "the reader ended early").source(error))?
+        blocking.await.map_err(|error| Error::internal("open key file", "the reader ended early").source(error))?
     }
 }
 
@@ -49,16 +47,12 @@ fn read_or_create(path: &Path, entropy: &dyn Entropy) -> Result<DataKey> {
 fn read(path: &Path, file: File) -> Result<DataKey> {
     check_mode(path, &file)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_LEN + 1));
-    file.take(KEY_LEN as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, error))?;
+    file.take(KEY_LEN as u64 + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
     if bytes.len() != KEY_LEN {
-        return Err(
-            Error::invalid("open key file", "the file is no key file: it has the wrong length")
-                .with("path", path.display())
-                .with("limit", KEY_LEN)
-                .next_action("restore the key file from your backup; a new one cannot open the existing store"),
-        );
+        return Err(Error::invalid("open key file", "the file is no key file: it has the wrong length")
+            .with("path", path.display())
+            .with("limit", KEY_LEN)
+            .next_action("restore the key file from your backup; a new one cannot open the existing store"));
     }
     DataKey::from_bytes(&bytes)
 }
@@ -71,10 +65,7 @@ fn create(path: &Path, entropy: &dyn Entropy) -> Result<DataKey> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(|error| not_created(path, error))?;
-    let written = file
-        .write_all(key.expose())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| sync_parent(path));
+    let written = file.write_all(key.expose()).and_then(|()| file.sync_all()).and_then(|()| sync_parent(path));
     if let Err(error) = written {
         // Half a key would be refused at every later start.
         let _ = std::fs::remove_file(path);
@@ -87,21 +78,13 @@ fn create(path: &Path, entropy: &dyn Entropy) -> Result<DataKey> {
 fn check_mode(path: &Path, file: &File) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
-    let mode = file
-        .metadata()
-        .map_err(|error| unreadable(path, error))?
-        .permissions()
-        .mode()
-        & 0o777;
+    let mode = file.metadata().map_err(|error| unreadable(path, error))?.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    Err(Error::invalid(
-        "open key file",
-        format!("the file can be reached by others than its owner (mode {mode:04o})"),
-    )
-    .with("path", path.display())
-    .next_action(format!("run `chmod 600 {}`", path.display())))
+    Err(Error::invalid("open key file", format!("the file can be reached by others than its owner (mode {mode:04o})"))
+        .with("path", path.display())
+        .next_action(format!("run `chmod 600 {}`", path.display())))
 }
 
 #[cfg(not(unix))]
@@ -179,10 +162,7 @@ mod tests {
         assert_eq!(first.id(), again.id());
         let key = DataKey::generate(&SystemEntropy);
         let wrapped = first.wrap(&Scope::hub(), &key).await.unwrap();
-        assert_eq!(
-            again.unwrap(&Scope::hub(), &wrapped).await.unwrap().expose(),
-            key.expose()
-        );
+        assert_eq!(again.unwrap(&Scope::hub(), &wrapped).await.unwrap().expose(), key.expose());
     }
 
     #[tokio::test]
@@ -208,11 +188,7 @@ mod tests {
         for length in [0, KEY_LEN - 1, KEY_LEN + 1] {
             std::fs::write(&path, vec![1; length]).unwrap();
             set_mode(&path, 0o600);
-            assert_eq!(
-                open(&path).await.unwrap_err().kind(),
-                ErrorKind::InvalidInput,
-                "{length}"
-            );
+            assert_eq!(open(&path).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{length}");
             assert_eq!(std::fs::read(&path).unwrap().len(), length);
         }
     }

@@ -100,10 +100,7 @@ fn decrypt(key: &DataKey, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u
         return None;
     }
     let cipher = XChaCha20Poly1305::new(key.expose().into());
-    let payload = Payload {
-        msg: sealed,
-        aad: place,
-    };
+    let payload = Payload { msg: sealed, aad: place };
     cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
 }
 
@@ -132,11 +129,7 @@ pub struct Sealer {
 impl Sealer {
     /// A sealer of `scope` with `key`.
     pub fn new(scope: Scope, key: DataKey, entropy: Arc<dyn Entropy>) -> Self {
-        Self {
-            scope,
-            key: RwLock::new(Some(key)),
-            entropy,
-        }
+        Self { scope, key: RwLock::new(Some(key)), entropy }
     }
 
     /// Whose records it seals.
@@ -150,8 +143,7 @@ impl Sealer {
     /// `Closed` when the scope's data key was destroyed.
     pub fn seal(&self, key: &Key, plain: &[u8]) -> Result<Bytes> {
         let place = place(RECORD, &self.scope, key.as_bytes());
-        self.with_key(|data_key| encrypt(data_key, &*self.entropy, &place, plain))?
-            .map(Bytes::from)
+        self.with_key(|data_key| encrypt(data_key, &*self.entropy, &place, plain))?.map(Bytes::from)
     }
 
     /// Decrypts what was stored under `key`.
@@ -161,16 +153,11 @@ impl Sealer {
     /// when the scope's data key was destroyed.
     pub fn open(&self, key: &Key, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let place = place(RECORD, &self.scope, key.as_bytes());
-        self.with_key(|data_key| decrypt(data_key, &place, sealed))?
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::StoreCorrupt,
-                    "open record",
-                    "the record does not open under its key",
-                )
+        self.with_key(|data_key| decrypt(data_key, &place, sealed))?.ok_or_else(|| {
+            Error::new(ErrorKind::StoreCorrupt, "open record", "the record does not open under its key")
                 .with("tenant", &self.scope)
                 .with("key", format!("{key:?}"))
-            })
+        })
     }
 
     fn with_key<T>(&self, use_key: impl FnOnce(&DataKey) -> T) -> Result<T> {
@@ -189,9 +176,7 @@ fn destroyed(scope: &Scope) -> Error {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer")
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
+        f.debug_struct("Sealer").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 
@@ -221,14 +206,8 @@ mod tests {
         assert_eq!(sealed.len(), 6 + SEAL_OVERHEAD);
         assert_eq!(&**sealer("a").open(&key, &sealed).unwrap(), b"canary");
         // The same data key on purpose: it is the place that must not fit.
-        assert_eq!(
-            sealer("a").open(&other, &sealed).unwrap_err().kind(),
-            ErrorKind::StoreCorrupt
-        );
-        assert_eq!(
-            sealer("b").open(&key, &sealed).unwrap_err().kind(),
-            ErrorKind::StoreCorrupt
-        );
+        assert_eq!(sealer("a").open(&other, &sealed).unwrap_err().kind(), ErrorKind::StoreCorrupt);
+        assert_eq!(sealer("b").open(&key, &sealed).unwrap_err().kind(), ErrorKind::StoreCorrupt);
     }
 
     #[test]

@@ -42,11 +42,7 @@ pub(super) struct MasterKey {
 
 impl MasterKey {
     pub(super) fn new(source: &str, key: DataKey, entropy: Arc<dyn Entropy>) -> Self {
-        Self {
-            id: format!("{source}:{}", fingerprint(key.expose())),
-            key,
-            entropy,
-        }
+        Self { id: format!("{source}:{}", fingerprint(key.expose())), key, entropy }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -73,18 +69,13 @@ impl MasterKey {
 
 /// The first bytes of a hash: enough to tell master keys apart, useless to find one.
 fn fingerprint(key: &[u8; KEY_LEN]) -> String {
-    let hash = Sha256::new()
-        .chain_update(b"bifrost master key")
-        .chain_update(key)
-        .finalize();
+    let hash = Sha256::new().chain_update(b"bifrost master key").chain_update(key).finalize();
     hash[..6].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MasterKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("MasterKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

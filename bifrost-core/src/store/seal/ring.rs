@@ -35,12 +35,7 @@ impl KeyRing {
     /// # Errors
     /// `PermissionDenied` when it is another master key; as the store and the provider say otherwise.
     pub async fn open(store: SharedStore, provider: Arc<dyn KeyProvider>, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        let ring = Self {
-            store,
-            provider,
-            entropy,
-            sealers: Mutex::new(HashMap::new()),
-        };
+        let ring = Self { store, provider, entropy, sealers: Mutex::new(HashMap::new()) };
         ring.check().await?;
         // From now on there is always a key to check against, even before the first tenant.
         ring.sealer(&Scope::hub()).await?;
@@ -128,9 +123,7 @@ impl KeyRing {
         let wrapped = self.provider.wrap(scope, &data_key).await?;
         let key = record_key(scope)?;
         let mut batch = Batch::new();
-        batch
-            .require(Precondition::Absent(key.clone()))
-            .put(key, encode(self.provider.id(), &wrapped)?);
+        batch.require(Precondition::Absent(key.clone())).put(key, encode(self.provider.id(), &wrapped)?);
         match self.store.commit(batch).await {
             Ok(_) => Ok(data_key),
             // Another hub on the same store was first: its key counts.
@@ -140,30 +133,23 @@ impl KeyRing {
     }
 
     async fn unwrap(&self, scope: &Scope, master: &str, wrapped: &[u8]) -> Result<DataKey> {
-        self.provider
-            .unwrap(scope, wrapped)
-            .await
-            .map_err(|error| match error.kind() {
-                ErrorKind::PermissionDenied => Error::new(
-                    ErrorKind::PermissionDenied,
-                    "open data key",
-                    "the store was sealed with another master key",
-                )
-                .with("tenant", scope)
-                .with("name", self.provider.id())
-                .with("expected", master)
-                .next_action("start the hub with the master key this store was made with")
-                .source(error),
-                _ => error,
-            })
+        self.provider.unwrap(scope, wrapped).await.map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => {
+                Error::new(ErrorKind::PermissionDenied, "open data key", "the store was sealed with another master key")
+                    .with("tenant", scope)
+                    .with("name", self.provider.id())
+                    .with("expected", master)
+                    .next_action("start the hub with the master key this store was made with")
+                    .source(error)
+            }
+            _ => error,
+        })
     }
 }
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing")
-            .field("provider", &self.provider)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("provider", &self.provider).finish_non_exhaustive()
     }
 }
 
@@ -249,10 +235,7 @@ mod tests {
         ring(&store, &provider()).await.unwrap();
         let error = ring(&store, &provider()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-        assert!(
-            error.suggested_action().is_some() && error.context("expected").is_some(),
-            "{error}"
-        );
+        assert!(error.suggested_action().is_some() && error.context("expected").is_some(), "{error}");
     }
 
     #[tokio::test]
@@ -297,23 +280,12 @@ mod tests {
         let sealers = futures_util::future::join_all((0..50).map(|_| ring.sealer(&scope))).await;
         assert_eq!(counting.1.load(Ordering::Relaxed) - before, 1);
         let first = sealers[0].as_ref().unwrap();
-        assert!(
-            sealers
-                .iter()
-                .all(|sealer| Arc::ptr_eq(sealer.as_ref().unwrap(), first))
-        );
+        assert!(sealers.iter().all(|sealer| Arc::ptr_eq(sealer.as_ref().unwrap(), first)));
     }
 
     #[test]
     fn a_damaged_wrapped_key_is_told_apart_from_a_wrong_master_key() {
-        for damaged in [
-            &[][..],
-            &[LIVE],
-            &[LIVE, 200, 1],
-            &[9, 9],
-            &[DESTROYED, 1],
-            &[LIVE, 1, 0xff],
-        ] {
+        for damaged in [&[][..], &[LIVE], &[LIVE, 200, 1], &[9, 9], &[DESTROYED, 1], &[LIVE, 1, 0xff]] {
             assert!(decode(damaged).is_err(), "{damaged:?}");
         }
     }

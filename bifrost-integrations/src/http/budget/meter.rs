@@ -43,12 +43,7 @@ impl Meter {
             LimitShape::Bucket => Kind::Bucket(Box::new(Bucket::new(limit.amount, limit.per, now))),
             LimitShape::Window => Kind::Window(Window::new(limit.amount, limit.per)),
         };
-        Self {
-            unit: limit.unit,
-            amount: limit.amount,
-            per: limit.per,
-            kind,
-        }
+        Self { unit: limit.unit, amount: limit.amount, per: limit.per, kind }
     }
 
     pub(super) fn unit(&self) -> LimitUnit {
@@ -139,9 +134,7 @@ impl Bucket {
     fn new(amount: u32, per: Duration, now: Duration) -> Self {
         let capacity = capacity(amount);
         let interval = (per / amount.max(1)).max(Duration::from_nanos(1));
-        let quota = Quota::with_period(interval)
-            .unwrap_or(Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(capacity);
+        let quota = Quota::with_period(interval).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(capacity);
         let (cells, reading) = (Cells::default(), Reading::at(now));
         Self {
             limiter: RateLimiter::new(quota, cells.clone(), reading.clone()),
@@ -267,13 +260,7 @@ struct Slice {
 impl Window {
     fn new(amount: u32, per: Duration) -> Self {
         let slack = (per / 50).clamp(Duration::from_millis(20), Duration::from_secs(5));
-        Self {
-            amount,
-            length: per + slack,
-            slice: per / SLICES,
-            slices: VecDeque::new(),
-            total: 0,
-        }
+        Self { amount, length: per + slack, slice: per / SLICES, slices: VecDeque::new(), total: 0 }
     }
 
     fn wait_for(&mut self, cells: u32, now: Duration) -> Duration {
@@ -299,11 +286,7 @@ impl Window {
                 slice.last = slice.last.max(now);
                 slice.cells = slice.cells.saturating_add(cells);
             }
-            _ => self.slices.push_back(Slice {
-                first: now,
-                last: now,
-                cells,
-            }),
+            _ => self.slices.push_back(Slice { first: now, last: now, cells }),
         }
     }
 
@@ -322,12 +305,7 @@ impl Window {
 
     fn used(&self, now: Duration) -> u32 {
         let left = |slice: &&Slice| now >= slice.last + self.length;
-        let gone: u64 = self
-            .slices
-            .iter()
-            .take_while(left)
-            .map(|slice| u64::from(slice.cells))
-            .sum();
+        let gone: u64 = self.slices.iter().take_while(left).map(|slice| u64::from(slice.cells)).sum();
         u32::try_from(self.total - gone).unwrap_or(u32::MAX)
     }
 

@@ -72,10 +72,7 @@ impl Budget {
             clock,
             entropy,
             pauses: Intervals::doubling(retry.initial_pause, retry.max_pause),
-            state: Mutex::new(State {
-                tree: Tree::new(limits),
-                groups: HashMap::new(),
-            }),
+            state: Mutex::new(State { tree: Tree::new(limits), groups: HashMap::new() }),
         }))
     }
 
@@ -105,10 +102,7 @@ impl Budget {
         let now = self.0.clock.monotonic();
         let mut state = self.0.lock();
         if let Some(opens_at) = state.tree.opens_at(path, cost, now).filter(|at| *at > now + limit) {
-            return Err(throttled(
-                "the provider has asked to wait longer than the call's deadline",
-                opens_at - now,
-            ));
+            return Err(throttled("the provider has asked to wait longer than the call's deadline", opens_at - now));
         }
         let State { tree, groups } = &mut *state;
         let group = groups.entry(Arc::clone(path.app())).or_default();
@@ -122,20 +116,15 @@ impl Budget {
         let slot = Slot::new(path.clone(), cost);
         group.push(Arc::clone(&slot));
         group.pass_and_rearm(tree, now);
-        Ok(Ticket {
-            shared: Arc::clone(&self.0),
-            slot,
-            taken: false,
-        })
+        Ok(Ticket { shared: Arc::clone(&self.0), slot, taken: false })
     }
 
     fn too_late(&self, path: &BudgetPath, cost: Cost, limit: Duration) -> Error {
         let now = self.0.clock.monotonic();
         match self.0.lock().tree.opens_at(path, cost, now) {
-            Some(opens_at) => throttled(
-                "the provider has asked to wait longer than the call's deadline",
-                opens_at - now,
-            ),
+            Some(opens_at) => {
+                throttled("the provider has asked to wait longer than the call's deadline", opens_at - now)
+            }
             None => throttled("the provider's limits left no room before the call's deadline", limit)
                 .next_action("give the call a longer deadline, or run fewer workflows at the same time"),
         }
@@ -222,16 +211,10 @@ impl Ticket {
         let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
         let State { tree, groups } = &mut *state;
-        let Some(group) = groups
-            .get_mut(self.slot.path.app())
-            .filter(|_| self.slot.grant().is_none())
-        else {
+        let Some(group) = groups.get_mut(self.slot.path.app()).filter(|_| self.slot.grant().is_none()) else {
             return Next::Go;
         };
-        let leads = group
-            .leader
-            .as_ref()
-            .is_none_or(|leader| Arc::ptr_eq(leader, &self.slot));
+        let leads = group.leader.as_ref().is_none_or(|leader| Arc::ptr_eq(leader, &self.slot));
         if !leads {
             return Next::Follow;
         }
@@ -270,11 +253,7 @@ impl Drop for Ticket {
             return;
         };
         group.leave(&self.slot);
-        if group
-            .leader
-            .as_ref()
-            .is_some_and(|leader| Arc::ptr_eq(leader, &self.slot))
-        {
+        if group.leader.as_ref().is_some_and(|leader| Arc::ptr_eq(leader, &self.slot)) {
             // Whoever is woken finds no leader and becomes it.
             group.leader = None;
         }
@@ -313,12 +292,7 @@ impl Permit {
         let mut state = self.shared.lock();
         if let Some(units) = signals.units {
             let more = i64::from(units) - i64::from(self.cost.units);
-            for scope in [
-                LimitScope::App,
-                LimitScope::AppTenant,
-                LimitScope::Tenant,
-                LimitScope::Connection,
-            ] {
+            for scope in [LimitScope::App, LimitScope::AppTenant, LimitScope::Tenant, LimitScope::Connection] {
                 if let Some(node) = state.tree.existing(&self.path, scope) {
                     node.correct_units(more, now);
                 }
@@ -377,9 +351,7 @@ fn end_trials(tree: &mut Tree, path: &BudgetPath, cost: Cost, trials: &[LimitSco
 
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget")
-            .field("used", &self.used())
-            .finish_non_exhaustive()
+        f.debug_struct("Budget").field("used", &self.used()).finish_non_exhaustive()
     }
 }
 

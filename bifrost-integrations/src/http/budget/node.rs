@@ -108,11 +108,7 @@ impl Node {
 
     /// How often in a row such requests were asked to wait, this time included.
     pub(super) fn strikes(&self, direction: Direction, now: Duration) -> u32 {
-        let gate = if direction == Direction::Writes {
-            &self.writes
-        } else {
-            &self.reads
-        };
+        let gate = if direction == Direction::Writes { &self.writes } else { &self.reads };
         gate.strikes_at(now)
     }
 
@@ -140,11 +136,7 @@ impl Node {
         if self.meters.iter().any(known) {
             return;
         }
-        let used = self
-            .meters
-            .iter()
-            .find(|meter| meter.unit() == limit.unit)
-            .map(|meter| meter.used(now));
+        let used = self.meters.iter().find(|meter| meter.unit() == limit.unit).map(|meter| meter.used(now));
         self.meters.retain(|meter| meter.unit() != limit.unit);
         let mut meter = Meter::new(limit, now);
         meter.raise_to(used.unwrap_or_default(), now);
@@ -170,11 +162,7 @@ impl Node {
     }
 
     fn gate(&mut self, cost: Cost) -> &mut Gate {
-        if cost.writes == 0 {
-            &mut self.reads
-        } else {
-            &mut self.writes
-        }
+        if cost.writes == 0 { &mut self.reads } else { &mut self.writes }
     }
 
     fn gates(&mut self, direction: Direction) -> impl Iterator<Item = &mut Gate> {

@@ -37,13 +37,7 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(path: BudgetPath, cost: Cost) -> Arc<Self> {
-        Arc::new(Self {
-            path,
-            cost,
-            notify: Notify::new(),
-            granted: OnceLock::new(),
-            left: AtomicBool::new(false),
-        })
+        Arc::new(Self { path, cost, notify: Notify::new(), granted: OnceLock::new(), left: AtomicBool::new(false) })
     }
 
     /// The nodes it is the trial of, once it may go.

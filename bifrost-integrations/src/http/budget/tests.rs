@@ -17,15 +17,7 @@ fn seconds(count: f64) -> Duration {
 }
 
 fn limit(scope: LimitScope, unit: LimitUnit, amount: u32, per: u64, shape: LimitShape) -> RateLimit {
-    RateLimit {
-        scope,
-        unit,
-        amount,
-        per: Duration::from_secs(per),
-        shape,
-        source: "test",
-        as_of: "2026-08",
-    }
+    RateLimit { scope, unit, amount, per: Duration::from_secs(per), shape, source: "test", as_of: "2026-08" }
 }
 
 fn units(scope: LimitScope, amount: u32, per: u64) -> RateLimit {
@@ -63,11 +55,7 @@ impl World {
         direction: Direction,
         wait: Option<Duration>,
     ) -> Duration {
-        let cost = if direction == Direction::Writes {
-            Cost::WRITE
-        } else {
-            Cost::READ
-        };
+        let cost = if direction == Direction::Writes { Cost::WRITE } else { Cost::READ };
         let permit = self.budget.acquire(path, cost, LONG).await.unwrap();
         let closure = Closure { scope, direction, wait };
         permit.closed(&closure, None)
@@ -114,14 +102,8 @@ fn assert_never_above(sent: &[Duration], shape: LimitShape) {
         level = (level + (*at - last).as_secs_f64() * 250.0).min(2_500.0) - 1.0;
         last = *at;
         assert!(level >= -1e-6, "the bucket ran dry at {at:?}");
-        let held = sent[position..]
-            .iter()
-            .take_while(|other| **other < *at + seconds(10.0))
-            .count();
-        assert!(
-            shape == LimitShape::Bucket || held <= 2_500,
-            "{held} in the ten seconds from {at:?}"
-        );
+        let held = sent[position..].iter().take_while(|other| **other < *at + seconds(10.0)).count();
+        assert!(shape == LimitShape::Bucket || held <= 2_500, "{held} in the ten seconds from {at:?}");
     }
 }
 
@@ -133,9 +115,7 @@ async fn every_limit_on_the_path_holds() {
         limit(LimitScope::AppTenant, LimitUnit::Writes, 50, 10, LimitShape::Bucket),
     ]);
     let paths: Vec<BudgetPath> = (0..4).map(|number| path(&format!("tenant{number}"), "graph")).collect();
-    let calls = paths
-        .iter()
-        .flat_map(|path| (0..200).map(move |call| (path, call % 4 == 0)));
+    let calls = paths.iter().flat_map(|path| (0..200).map(move |call| (path, call % 4 == 0)));
     let calls = calls.map(|(path, writes)| world.send(path, if writes { Cost::WRITE } else { Cost::READ }));
     join_all(calls).await;
     // 800 units at 400 in 10 s: the second half takes ten seconds. 50 writes of each tenant go at once, or nearly.
@@ -173,18 +153,11 @@ async fn closing_a_node_stops_exactly_its_scope() {
         world.refused(&own, scope, direction, Some(seconds(30.0))).await;
         let cost = Cost::WRITE;
         assert_eq!(world.is_open(&own, cost).await, same_connection, "{scope:?}");
-        assert_eq!(
-            world.is_open(&path("contoso", "graph2"), cost).await,
-            same_tenant,
-            "{scope:?}"
-        );
+        assert_eq!(world.is_open(&path("contoso", "graph2"), cost).await, same_tenant, "{scope:?}");
         assert_eq!(world.is_open(&other, cost).await, other_tenant, "{scope:?}");
         assert_eq!(world.is_open(&own, Cost::READ).await, reads, "{scope:?}");
         let reopened = world.send(&own, cost).await;
-        assert!(
-            (seconds(30.0)..seconds(31.1)).contains(&reopened),
-            "{scope:?} reopened after {reopened:?}"
-        );
+        assert!((seconds(30.0)..seconds(31.1)).contains(&reopened), "{scope:?} reopened after {reopened:?}");
     }
 }
 
@@ -192,14 +165,9 @@ async fn closing_a_node_stops_exactly_its_scope() {
 async fn the_first_request_after_a_closure_goes_alone() {
     let world = world(vec![units(LimitScope::AppTenant, 100, 10)]);
     let path = path("contoso", "graph");
-    world
-        .refused(&path, LimitScope::AppTenant, Direction::All, Some(seconds(5.0)))
-        .await;
+    world.refused(&path, LimitScope::AppTenant, Direction::All, Some(seconds(5.0))).await;
     let trial = world.budget.acquire(&path, Cost::READ, LONG).await.unwrap();
-    assert!(
-        !world.is_open(&path, Cost::READ).await,
-        "the others wait for the answer"
-    );
+    assert!(!world.is_open(&path, Cost::READ).await, "the others wait for the answer");
     let others = join_all((0..20).map(|_| world.send(&path, Cost::READ)));
     let answer = async {
         world.clock.sleep(seconds(0.5)).await;
@@ -209,28 +177,21 @@ async fn the_first_request_after_a_closure_goes_alone() {
     let (answered, sent) = futures_util::future::join(answer, others).await;
     assert!(sent.iter().all(|at| *at >= answered));
     let last = *sent.iter().max().unwrap() - answered;
-    assert!(
-        (seconds(1.3)..seconds(2.2)).contains(&last),
-        "20 at 10 per second, not at once: {last:?}"
-    );
+    assert!((seconds(1.3)..seconds(2.2)).contains(&last), "20 at 10 per second, not at once: {last:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_trial_nobody_answers_does_not_block_for_ever() {
     let world = world(vec![]);
     let path = path("contoso", "halopsa");
-    world
-        .refused(&path, LimitScope::Connection, Direction::All, Some(seconds(5.0)))
-        .await;
+    world.refused(&path, LimitScope::Connection, Direction::All, Some(seconds(5.0))).await;
     let stuck = world.budget.acquire(&path, Cost::READ, LONG).await.unwrap();
     let at = world.clock.monotonic();
     let next = world.send(&path, Cost::READ).await;
     assert!((seconds(5.0)..seconds(5.2)).contains(&(next - at)), "{:?}", next - at);
     drop(stuck);
     // A dropped one is followed by the next at once.
-    world
-        .refused(&path, LimitScope::Connection, Direction::All, Some(seconds(5.0)))
-        .await;
+    world.refused(&path, LimitScope::Connection, Direction::All, Some(seconds(5.0))).await;
     drop(world.budget.acquire(&path, Cost::READ, LONG).await.unwrap());
     let at = world.clock.monotonic();
     assert!(world.send(&path, Cost::READ).await - at < seconds(0.2));
@@ -242,12 +203,7 @@ async fn without_a_named_time_closures_grow_until_calm_returns() {
     let path = path("contoso", "halopsa");
     let mut pauses = Vec::new();
     for _ in 0..7 {
-        pauses.push(
-            world
-                .refused(&path, LimitScope::Connection, Direction::All, None)
-                .await
-                .as_secs(),
-        );
+        pauses.push(world.refused(&path, LimitScope::Connection, Direction::All, None).await.as_secs());
     }
     assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60]);
     world.send(&path, Cost::READ).await;
@@ -261,15 +217,8 @@ async fn answers_that_were_under_way_do_not_count_as_more_refusals() {
     let world = world(vec![]);
     let path = path("contoso", "halopsa");
     let permits = join_all((0..50).map(|_| world.budget.acquire(&path, Cost::READ, LONG))).await;
-    let closure = Closure {
-        scope: LimitScope::Connection,
-        direction: Direction::All,
-        wait: None,
-    };
-    let pauses: Vec<u64> = permits
-        .into_iter()
-        .map(|permit| permit.unwrap().closed(&closure, None).as_secs())
-        .collect();
+    let closure = Closure { scope: LimitScope::Connection, direction: Direction::All, wait: None };
+    let pauses: Vec<u64> = permits.into_iter().map(|permit| permit.unwrap().closed(&closure, None).as_secs()).collect();
     assert!(pauses.iter().all(|pause| *pause == 2), "{pauses:?}");
 }
 
@@ -298,9 +247,7 @@ async fn tenants_share_by_units_and_not_by_requests() {
     let cheap = join_all((0..1_000).map(|_| world.send(&cheap, Cost::READ)));
     let dear = join_all((0..200).map(|_| world.send(&dear, batch)));
     let (cheap, dear) = futures_util::future::join(cheap, dear).await;
-    let (at, count) = (seconds(40.0), |sent: &[Duration], at| {
-        sent.iter().filter(|time| **time < at).count()
-    });
+    let (at, count) = (seconds(40.0), |sent: &[Duration], at| sent.iter().filter(|time| **time < at).count());
     let (cheap, dear) = (count(&cheap, at), count(&dear, at) * 5);
     assert!(cheap.abs_diff(dear) <= 10, "{cheap} and {dear} units in 40 s");
 }
@@ -317,10 +264,7 @@ async fn a_large_request_is_not_passed_for_ever_by_small_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tenant_at_its_own_limit_does_not_hold_up_others() {
-    let world = world(vec![
-        units(LimitScope::App, 1_000, 10),
-        units(LimitScope::AppTenant, 10, 100),
-    ]);
+    let world = world(vec![units(LimitScope::App, 1_000, 10), units(LimitScope::AppTenant, 10, 100)]);
     let (stuck, free) = (path("stuck", "graph"), path("free", "graph"));
     let flood = join_all((0..30).map(|_| world.send(&stuck, Cost::READ)));
     let others = join_all((0..9).map(|_| world.send(&free, Cost::READ)));
@@ -332,14 +276,8 @@ async fn a_tenant_at_its_own_limit_does_not_hold_up_others() {
 async fn waits_that_cannot_end_in_time_are_refused_at_once() {
     let world = world(vec![units(LimitScope::AppTenant, 10, 10)]);
     let path = path("contoso", "graph");
-    world
-        .refused(&path, LimitScope::AppTenant, Direction::All, Some(seconds(60.0)))
-        .await;
-    let refused = world
-        .budget
-        .acquire(&path, Cost::READ, seconds(30.0))
-        .await
-        .unwrap_err();
+    world.refused(&path, LimitScope::AppTenant, Direction::All, Some(seconds(60.0))).await;
+    let refused = world.budget.acquire(&path, Cost::READ, seconds(30.0)).await.unwrap_err();
     assert_eq!(world.clock.monotonic(), Duration::ZERO);
     assert_eq!(refused.kind(), ErrorKind::Throttled);
     assert!(refused.retry_after().unwrap() >= seconds(60.0));
@@ -351,9 +289,8 @@ async fn too_many_waiters_of_one_tenant_are_refused_and_others_are_not() {
     let world = world(vec![units(LimitScope::AppTenant, 1, 1_000)]);
     let path_of_many = path("many", "graph");
     world.send(&path_of_many, Cost::READ).await;
-    let waiting: Vec<_> = (0..MAX_WAITING_PER_TENANT)
-        .map(|_| world.budget.enter(&path_of_many, Cost::READ, LONG).unwrap())
-        .collect();
+    let waiting: Vec<_> =
+        (0..MAX_WAITING_PER_TENANT).map(|_| world.budget.enter(&path_of_many, Cost::READ, LONG).unwrap()).collect();
     let refused = world.budget.enter(&path_of_many, Cost::READ, LONG).err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::Overloaded);
     assert!(world.is_open(&path("few", "graph"), Cost::READ).await);
@@ -367,20 +304,9 @@ async fn whoever_gives_up_leaves_the_others_going() {
     let path = path("contoso", "graph");
     // Every second waiter gives up: whoever minded the clock among them has to be replaced.
     let calls = (0..100_u32).map(|number| {
-        let patience = if number % 2 == 0 {
-            seconds(f64::from(number) / 10.0)
-        } else {
-            LONG
-        };
+        let patience = if number % 2 == 0 { seconds(f64::from(number) / 10.0) } else { LONG };
         let (world, path) = (&world, &path);
-        async move {
-            world
-                .budget
-                .acquire(path, Cost::READ, patience)
-                .await
-                .map(Permit::answered)
-                .is_ok()
-        }
+        async move { world.budget.acquire(path, Cost::READ, patience).await.map(Permit::answered).is_ok() }
     });
     let served = join_all(calls).await;
     assert!(served.iter().skip(1).step_by(2).all(|served| *served));
@@ -392,13 +318,7 @@ async fn whoever_gives_up_leaves_the_others_going() {
 async fn real_time_works_as_well() {
     let clock: Arc<dyn Clock> = Arc::new(bifrost_core::SystemClock::new());
     let entropy = Arc::new(SeededEntropy::new(7));
-    let limits = vec![limit(
-        LimitScope::AppTenant,
-        LimitUnit::Requests,
-        100,
-        1,
-        LimitShape::Bucket,
-    )];
+    let limits = vec![limit(LimitScope::AppTenant, LimitUnit::Requests, 100, 1, LimitShape::Bucket)];
     let budget = Budget::new(limits, &RetryConfig::default(), Arc::clone(&clock), entropy);
     let path = path("contoso", "graph");
     let calls = (0..130).map(|_| budget.acquire(&path, Cost::READ, LONG));
@@ -411,45 +331,22 @@ async fn real_time_works_as_well() {
 async fn answers_correct_what_was_estimated() {
     let world = world(vec![units(LimitScope::AppTenant, 100, 10)]);
     let path = path("contoso", "graph");
-    let permit = world
-        .budget
-        .acquire(&path, Cost { units: 50, writes: 0 }, LONG)
-        .await
-        .unwrap();
+    let permit = world.budget.acquire(&path, Cost { units: 50, writes: 0 }, LONG).await.unwrap();
     let used = || world.budget.used()["app_tenant contoso units"];
     assert!((used() - 0.5).abs() < 1e-6);
-    permit.learn(&Signals {
-        units: Some(10),
-        used: None,
-    });
+    permit.learn(&Signals { units: Some(10), used: None });
     assert!((used() - 0.1).abs() < 1e-6);
-    permit.learn(&Signals {
-        units: None,
-        used: Some(1.2),
-    });
+    permit.learn(&Signals { units: None, used: Some(1.2) });
     let asked = world.clock.monotonic();
     let waited = world.send(&path, Cost::READ).await - asked;
-    assert!(
-        (seconds(2.0)..seconds(2.6)).contains(&waited),
-        "a fifth over the limit is two seconds of it: {waited:?}"
-    );
+    assert!((seconds(2.0)..seconds(2.6)).contains(&waited), "a fifth over the limit is two seconds of it: {waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_the_provider_names_replaces_the_published_one() {
-    let world = world(vec![limit(
-        LimitScope::Connection,
-        LimitUnit::Requests,
-        700,
-        300,
-        LimitShape::Window,
-    )]);
+    let world = world(vec![limit(LimitScope::Connection, LimitUnit::Requests, 700, 300, LimitShape::Window)]);
     let path = path("contoso", "halopsa");
-    let closure = Closure {
-        scope: LimitScope::Connection,
-        direction: Direction::All,
-        wait: Some(seconds(30.0)),
-    };
+    let closure = Closure { scope: LimitScope::Connection, direction: Direction::All, wait: Some(seconds(30.0)) };
     let learned = LearnedLimit {
         scope: LimitScope::Connection,
         unit: LimitUnit::Requests,
@@ -461,10 +358,7 @@ async fn a_limit_the_provider_names_replaces_the_published_one() {
     let mut sent = join_all((0..60).map(|_| world.send(&path, Cost::READ))).await;
     sent.sort();
     for (position, at) in sent.iter().enumerate() {
-        let held = sent[position..]
-            .iter()
-            .take_while(|other| **other < *at + seconds(300.0))
-            .count();
+        let held = sent[position..].iter().take_while(|other| **other < *at + seconds(300.0)).count();
         assert!(held <= 30, "{held} in five minutes");
     }
 }
@@ -505,26 +399,15 @@ async fn a_storm_of_refusals_sends_hardly_more_than_is_allowed() {
         // We believe in ten times as much as there is.
         let world = world(vec![units(LimitScope::AppTenant, 1_000, 10)]);
         let path = path("contoso", "graph");
-        let peer = Mutex::new(Peer {
-            allowed: VecDeque::new(),
-            sent: Vec::new(),
-        });
-        let closure = Closure {
-            scope: LimitScope::AppTenant,
-            direction: Direction::All,
-            wait: wait.map(seconds),
-        };
+        let peer = Mutex::new(Peer { allowed: VecDeque::new(), sent: Vec::new() });
+        let closure = Closure { scope: LimitScope::AppTenant, direction: Direction::All, wait: wait.map(seconds) };
         let early = Mutex::new((0_usize, Duration::ZERO..Duration::ZERO));
         let call = || async {
             loop {
                 let permit = world.budget.acquire(&path, Cost::READ, LONG).await.unwrap();
                 let now = world.clock.monotonic();
                 // What was let go in the instant of the closure was let go before it.
-                let is_early = early
-                    .lock()
-                    .unwrap()
-                    .1
-                    .contains(&(now.saturating_sub(Duration::from_nanos(1))));
+                let is_early = early.lock().unwrap().1.contains(&(now.saturating_sub(Duration::from_nanos(1))));
                 early.lock().unwrap().0 += usize::from(is_early);
                 let serves = peer.lock().unwrap().serves(now);
                 world.clock.sleep(seconds(0.05)).await;
@@ -547,9 +430,6 @@ async fn a_storm_of_refusals_sends_hardly_more_than_is_allowed() {
         let peer = peer.into_inner().unwrap();
         let allowed = 100.0 * (world.clock.monotonic().as_secs_f64() / 10.0 + 1.0);
         let sent = peer.sent.len();
-        assert!(
-            f64::from(u32::try_from(sent).unwrap()) <= 1.1 * allowed,
-            "{wait:?}: {sent} of {allowed}"
-        );
+        assert!(f64::from(u32::try_from(sent).unwrap()) <= 1.1 * allowed, "{wait:?}: {sent} of {allowed}");
     }
 }

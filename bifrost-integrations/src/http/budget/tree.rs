@@ -72,12 +72,7 @@ impl BudgetPath {
         nodes.push(NodeKey::AppTenant(Arc::clone(app), tenant.clone()));
         nodes.push(NodeKey::Tenant(tenant.clone()));
         nodes.push(NodeKey::App(Arc::clone(app)));
-        Self(Arc::new(Names {
-            app: Arc::clone(app),
-            tenant: tenant.clone(),
-            connection: connection.clone(),
-            nodes,
-        }))
+        Self(Arc::new(Names { app: Arc::clone(app), tenant: tenant.clone(), connection: connection.clone(), nodes }))
     }
 
     pub(super) fn app(&self) -> &Arc<str> {
@@ -117,11 +112,7 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(limits: Vec<RateLimit>) -> Self {
-        Self {
-            limits,
-            nodes: HashMap::new(),
-            sweep_at: SWEEP_EVERY,
-        }
+        Self { limits, nodes: HashMap::new(), sweep_at: SWEEP_EVERY }
     }
 
     /// Decides about a request; takes nothing. The narrowest node that blocks answers, so that a request held up by its
@@ -178,10 +169,7 @@ impl Tree {
 
     /// Counts by `learned` from now on.
     pub(super) fn learn(&mut self, path: &BudgetPath, learned: &LearnedLimit, now: Duration) {
-        let published = self
-            .limits
-            .iter()
-            .find(|limit| limit.scope == learned.scope && limit.unit == learned.unit);
+        let published = self.limits.iter().find(|limit| limit.scope == learned.scope && limit.unit == learned.unit);
         let limit = RateLimit {
             scope: learned.scope,
             unit: learned.unit,
@@ -207,9 +195,7 @@ impl Tree {
                 }
             }
         }
-        let named = fullest
-            .into_iter()
-            .map(|((_, unit), (key, used))| (name(key, unit), used.min(1.0)));
+        let named = fullest.into_iter().map(|((_, unit), (key, used))| (name(key, unit), used.min(1.0)));
         named.collect()
     }
 

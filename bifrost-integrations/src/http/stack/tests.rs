@@ -22,11 +22,7 @@ const HOST: &str = "https://api.example/v1";
 struct Nothing(ProviderDescriptor);
 
 fn descriptor() -> ProviderDescriptor {
-    ProviderDescriptor {
-        id: ProviderId::new("example").unwrap(),
-        title: "Example",
-        limits: Vec::new(),
-    }
+    ProviderDescriptor { id: ProviderId::new("example").unwrap(), title: "Example", limits: Vec::new() }
 }
 
 #[async_trait]
@@ -115,14 +111,7 @@ fn world(transport: ScriptedTransport) -> World {
         tokens.clone(),
         Arc::new(Nothing(descriptor())),
     );
-    World {
-        stack,
-        transport,
-        connection,
-        tokens,
-        heard,
-        clock,
-    }
+    World { stack, transport, connection, tokens, heard, clock }
 }
 
 impl World {
@@ -132,11 +121,7 @@ impl World {
 }
 
 fn request(method: &str, uri: &str) -> Outbound {
-    let request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .body(Bytes::from_static(b"{}"))
-        .unwrap();
+    let request = Request::builder().method(method).uri(uri).body(Bytes::from_static(b"{}")).unwrap();
     Outbound::new(request, "/things/{id}")
 }
 
@@ -148,51 +133,31 @@ fn failing(kind: TransportErrorKind) -> crate::http::scripted::Reply {
 async fn credentials_are_the_stacks_alone() {
     let world = world(ScriptedTransport::new().otherwise(|_| Ok(json(200, "{}"))));
     let mut outbound = request("GET", "/things/1?$select=id");
-    outbound
-        .request
-        .headers_mut()
-        .insert(header::AUTHORIZATION, "Bearer other".parse().unwrap());
-    outbound
-        .request
-        .headers_mut()
-        .insert(header::COOKIE, "a=b".parse().unwrap());
+    outbound.request.headers_mut().insert(header::AUTHORIZATION, "Bearer other".parse().unwrap());
+    outbound.request.headers_mut().insert(header::COOKIE, "a=b".parse().unwrap());
     world.send(outbound.clone()).await.unwrap();
     world.send(outbound).await.unwrap();
     let sent = world.transport.requests();
     assert_eq!(sent[0].uri(), "https://api.example/v1/things/1?$select=id");
     assert_eq!(sent[0].headers()[header::AUTHORIZATION], "Bearer token-canary-0");
     assert!(sent[0].headers().get(header::COOKIE).is_none());
-    assert!(
-        !format!("{:?}", sent[0]).contains("canary"),
-        "the header is marked sensitive"
-    );
-    let ids: Vec<_> = sent
-        .iter()
-        .map(|request| request.headers()["client-request-id"].clone())
-        .collect();
+    assert!(!format!("{:?}", sent[0]).contains("canary"), "the header is marked sensitive");
+    let ids: Vec<_> = sent.iter().map(|request| request.headers()["client-request-id"].clone()).collect();
     assert_ne!(ids[0], ids[1]);
     assert_eq!(ids[0].len(), 36);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_401_makes_one_refresh_and_one_retry() {
-    let transport = ScriptedTransport::new()
-        .then(|_| Ok(json(401, "{}")))
-        .then(|_| Ok(json(200, "{}")));
+    let transport = ScriptedTransport::new().then(|_| Ok(json(401, "{}"))).then(|_| Ok(json(200, "{}")));
     let world = world(transport);
     world.send(request("POST", "/things")).await.unwrap();
-    assert_eq!(
-        world.transport.requests()[1].headers()[header::AUTHORIZATION],
-        "Bearer token-canary-1"
-    );
+    assert_eq!(world.transport.requests()[1].headers()[header::AUTHORIZATION], "Bearer token-canary-1");
 
     let world = self::world(ScriptedTransport::new().otherwise(|_| Ok(json(401, "{}"))));
     let refused = world.send(request("GET", "/things")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-    assert_eq!(
-        (world.transport.requests().len(), world.tokens.0.load(Ordering::Relaxed)),
-        (2, 1)
-    );
+    assert_eq!((world.transport.requests().len(), world.tokens.0.load(Ordering::Relaxed)), (2, 1));
 }
 
 /// How a first answer is treated, by the safety of the request: (status or transport failure, what a `Once` request
@@ -205,26 +170,11 @@ async fn writes_are_repeated_only_when_they_cannot_have_been_applied() {
     let table: [(&str, Script, Option<K>, Option<K>); 12] = [
         ("timeout", || failing(T::TimedOut), Some(K::UnknownOutcome), None),
         ("reset", || failing(T::Lost), Some(K::UnknownOutcome), None),
-        (
-            "too large",
-            || failing(T::TooLarge),
-            Some(K::UnknownOutcome),
-            Some(K::TooLarge),
-        ),
+        ("too large", || failing(T::TooLarge), Some(K::UnknownOutcome), Some(K::TooLarge)),
         ("refused", || failing(T::NotSent), None, None),
-        (
-            "blocked",
-            || failing(T::Blocked),
-            Some(K::PermissionDenied),
-            Some(K::PermissionDenied),
-        ),
+        ("blocked", || failing(T::Blocked), Some(K::PermissionDenied), Some(K::PermissionDenied)),
         ("429", || Ok(json(429, "")), None, None),
-        (
-            "429 after",
-            || Ok(answer(429, &[("retry-after", "7.5")], "")),
-            None,
-            None,
-        ),
+        ("429 after", || Ok(answer(429, &[("retry-after", "7.5")], "")), None, None),
         ("503", || Ok(json(503, "")), Some(K::UnknownOutcome), None),
         ("503 after", || Ok(answer(503, &[("retry-after", "3")], "")), None, None),
         ("500", || Ok(json(500, "")), Some(K::UnknownOutcome), None),
@@ -233,11 +183,7 @@ async fn writes_are_repeated_only_when_they_cannot_have_been_applied() {
     ];
     for (name, first, once, idempotent) in table {
         for (method, expected) in [("POST", once), ("PUT", idempotent)] {
-            let world = world(
-                ScriptedTransport::new()
-                    .then(move |_| first())
-                    .otherwise(|_| Ok(json(200, "{}"))),
-            );
+            let world = world(ScriptedTransport::new().then(move |_| first()).otherwise(|_| Ok(json(200, "{}"))));
             let ended = world.send(request(method, "/things/1")).await;
             assert_eq!(ended.as_ref().err().map(Error::kind), expected, "{name} {method}");
             let sent = world.transport.requests().len();
@@ -252,29 +198,14 @@ async fn writes_are_repeated_only_when_they_cannot_have_been_applied() {
 
 #[tokio::test(start_paused = true)]
 async fn a_keyed_write_is_repeated_with_its_key() {
-    let world = world(
-        ScriptedTransport::new()
-            .then(|_| failing(TransportErrorKind::Lost))
-            .otherwise(|_| Ok(json(200, "{}"))),
-    );
-    let safety = Safety::Keyed {
-        header: http::HeaderName::from_static("idempotency-key"),
-        key: "exec-1/step-2".to_owned(),
-    };
-    world
-        .send(request("POST", "/things").with_safety(safety))
-        .await
-        .unwrap();
+    let world =
+        world(ScriptedTransport::new().then(|_| failing(TransportErrorKind::Lost)).otherwise(|_| Ok(json(200, "{}"))));
+    let safety =
+        Safety::Keyed { header: http::HeaderName::from_static("idempotency-key"), key: "exec-1/step-2".to_owned() };
+    world.send(request("POST", "/things").with_safety(safety)).await.unwrap();
     let sent = world.transport.requests();
-    assert!(
-        sent.iter()
-            .all(|request| request.headers()["idempotency-key"] == "exec-1/step-2")
-    );
-    assert_eq!(
-        (sent.len(), sent[1].body().as_ref()),
-        (2, b"{}".as_slice()),
-        "the body is sent again"
-    );
+    assert!(sent.iter().all(|request| request.headers()["idempotency-key"] == "exec-1/step-2"));
+    assert_eq!((sent.len(), sent[1].body().as_ref()), (2, b"{}".as_slice()), "the body is sent again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -291,15 +222,9 @@ async fn a_named_time_is_waited_for_and_a_deadline_is_not_passed() {
     let world = self::world(transport());
     let outbound = request("GET", "/things").with_deadline(Duration::from_secs(10));
     let refused = world.send(outbound).await.unwrap_err();
-    assert_eq!(
-        (refused.kind(), refused.context("status")),
-        (ErrorKind::Throttled, Some("429"))
-    );
+    assert_eq!((refused.kind(), refused.context("status")), (ErrorKind::Throttled, Some("429")));
     assert_eq!(refused.retry_after(), Some(Duration::from_secs(20)));
-    assert!(
-        world.clock.monotonic() < Duration::from_secs(1),
-        "it did not wait in vain"
-    );
+    assert!(world.clock.monotonic() < Duration::from_secs(1), "it did not wait in vain");
 }
 
 #[tokio::test(start_paused = true)]
@@ -318,35 +243,21 @@ async fn a_peer_that_never_answers_ends_at_the_deadline() {
     let failed = world.send(request("GET", "/things")).await.unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::Timeout);
     assert!(world.clock.monotonic() <= Duration::from_secs(100));
-    let failed = world
-        .send(request("POST", "/things").with_deadline(Duration::from_secs(5)))
-        .await
-        .unwrap_err();
+    let failed = world.send(request("POST", "/things").with_deadline(Duration::from_secs(5))).await.unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::UnknownOutcome);
 }
 
 #[tokio::test(start_paused = true)]
 async fn links_to_other_hosts_get_no_token() {
     let world = world(ScriptedTransport::new().otherwise(|_| Ok(json(200, "{}"))));
-    let refused = world
-        .send(request("GET", "https://evil.example/v1/things?page=2"))
-        .await
-        .unwrap_err();
+    let refused = world.send(request("GET", "https://evil.example/v1/things?page=2")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
     assert!(world.transport.requests().is_empty());
-    world
-        .send(request("GET", "https://api.example/v1/things?page=2"))
-        .await
-        .unwrap();
+    world.send(request("GET", "https://api.example/v1/things?page=2")).await.unwrap();
     let mut anonymous = request("GET", "https://info.example/auth");
     anonymous.request.extensions_mut().insert(Anonymous);
     world.send(anonymous).await.unwrap();
-    assert!(
-        world.transport.requests()[1]
-            .headers()
-            .get(header::AUTHORIZATION)
-            .is_none()
-    );
+    assert!(world.transport.requests()[1].headers().get(header::AUTHORIZATION).is_none());
 }
 
 fn redirect(location: &'static str) -> impl FnMut(Request<Bytes>) -> crate::http::scripted::Reply + Send {
@@ -368,15 +279,9 @@ async fn redirects_are_followed_where_allowed_and_leave_credentials_behind() {
     let world = world(transport);
     world.send(following("GET")).await.unwrap();
     let sent = world.transport.requests();
-    let with_token: Vec<bool> = sent
-        .iter()
-        .map(|request| request.headers().contains_key(header::AUTHORIZATION))
-        .collect();
-    assert_eq!(
-        with_token,
-        [true, true, false, false],
-        "once left behind, credentials do not come back"
-    );
+    let with_token: Vec<bool> =
+        sent.iter().map(|request| request.headers().contains_key(header::AUTHORIZATION)).collect();
+    assert_eq!(with_token, [true, true, false, false], "once left behind, credentials do not come back");
 
     for (outbound, location, requests) in [
         (following("GET"), "https://api.example/v1/again", 4),
@@ -387,11 +292,7 @@ async fn redirects_are_followed_where_allowed_and_leave_credentials_behind() {
     ] {
         let world = self::world(ScriptedTransport::new().otherwise(redirect(location)));
         let refused = world.send(outbound).await.unwrap_err();
-        assert_eq!(
-            (refused.kind(), world.transport.requests().len()),
-            (ErrorKind::Rejected, requests),
-            "{location}"
-        );
+        assert_eq!((refused.kind(), world.transport.requests().len()), (ErrorKind::Rejected, requests), "{location}");
     }
 }
 
@@ -433,21 +334,12 @@ async fn every_attempt_is_counted_and_told() {
     outbound.cost = Cost { units: 3, writes: 0 };
     world.send(outbound).await.unwrap();
     let snapshot = world.stack.snapshot();
-    assert_eq!(
-        (snapshot.calls, snapshot.throttled, snapshot.retries, snapshot.units),
-        (3, 1, 2, 9)
-    );
+    assert_eq!((snapshot.calls, snapshot.throttled, snapshot.retries, snapshot.units), (3, 1, 2, 9));
     assert!(snapshot.budget_wait >= Duration::from_secs(1));
     let heard = world.heard.0.lock().unwrap();
-    let seen: Vec<_> = heard
-        .iter()
-        .map(|call| (call.attempt, call.status, call.failure))
-        .collect();
+    let seen: Vec<_> = heard.iter().map(|call| (call.attempt, call.status, call.failure)).collect();
     let (throttled, down) = (Some(ErrorKind::Throttled), Some(ErrorKind::Unavailable));
-    assert_eq!(
-        seen,
-        [(1, Some(429), throttled), (2, Some(500), down), (3, Some(200), None)]
-    );
+    assert_eq!(seen, [(1, Some(429), throttled), (2, Some(500), down), (3, Some(200), None)]);
     assert!(!format!("{heard:?}").contains("value"));
 }
 
@@ -455,12 +347,10 @@ async fn every_attempt_is_counted_and_told() {
 async fn a_peer_that_is_down_is_left_alone_and_found_again() {
     let down = Arc::new(Mutex::new(true));
     let is_down = Arc::clone(&down);
-    let world = world(
-        ScriptedTransport::new().otherwise(move |_| match *is_down.lock().unwrap() {
-            true => failing(TransportErrorKind::NotSent),
-            false => Ok(json(200, "")),
-        }),
-    );
+    let world = world(ScriptedTransport::new().otherwise(move |_| match *is_down.lock().unwrap() {
+        true => failing(TransportErrorKind::NotSent),
+        false => Ok(json(200, "")),
+    }));
     let mut kinds = BTreeMap::new();
     for _ in 0..600 {
         let failed = world.send(request("GET", "/things")).await.unwrap_err();
@@ -468,11 +358,7 @@ async fn a_peer_that_is_down_is_left_alone_and_found_again() {
         world.clock.sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(kinds.keys().copied().collect::<Vec<_>>(), ["unavailable"]);
-    assert!(
-        world.transport.requests().len() < 40,
-        "{} in ten minutes",
-        world.transport.requests().len()
-    );
+    assert!(world.transport.requests().len() < 40, "{} in ten minutes", world.transport.requests().len());
     *down.lock().unwrap() = false;
     world.clock.sleep(Duration::from_secs(61)).await;
     for _ in 0..100 {
@@ -489,9 +375,6 @@ fn settings_that_allow_nothing_are_refused() {
         builder.with_config(config).build()
     };
     assert!(build(StackConfig::default()).is_ok());
-    let none = StackConfig {
-        max_body: 0,
-        ..StackConfig::default()
-    };
+    let none = StackConfig { max_body: 0, ..StackConfig::default() };
     assert_eq!(build(none).unwrap_err().context("name"), Some("max_body"));
 }

@@ -91,11 +91,7 @@ pub struct TransportError {
 impl TransportError {
     /// A failure of `kind`.
     pub fn new(kind: TransportErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            source: None,
-        }
+        Self { kind, message: message.into(), source: None }
     }
 
     /// Keeps the error underneath.

@@ -102,25 +102,14 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn plain_and_compressed_answers_are_read() {
-    let plain = ask(Says::Bytes(
-        [head("content-length: 5\r\nx-a: b\r\n"), b"hello".to_vec()].concat(),
-    ))
-    .await
-    .unwrap();
-    assert_eq!(
-        (plain.body().as_ref(), &plain.headers()["x-a"]),
-        (b"hello".as_slice(), &"b".parse().unwrap())
-    );
+    let plain = ask(Says::Bytes([head("content-length: 5\r\nx-a: b\r\n"), b"hello".to_vec()].concat())).await.unwrap();
+    assert_eq!((plain.body().as_ref(), &plain.headers()["x-a"]), (b"hello".as_slice(), &"b".parse().unwrap()));
     let body = gzip(b"hello again");
     let lines = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", body.len());
     let packed = ask(Says::Bytes([head(&lines), body].concat())).await.unwrap();
     assert_eq!(packed.body().as_ref(), b"hello again");
     let moved = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
-    assert_eq!(
-        ask(Says::Bytes(moved.to_vec())).await.unwrap().status(),
-        302,
-        "redirects are for the stack to follow"
-    );
+    assert_eq!(ask(Says::Bytes(moved.to_vec())).await.unwrap().status(), 302, "redirects are for the stack to follow");
 }
 
 #[tokio::test]
@@ -137,10 +126,7 @@ async fn what_is_too_large_is_not_read_to_its_end() {
     for (name, says) in [
         ("gzip bomb", Says::Bytes([head(&gzipped), bomb].concat())),
         ("announced", Says::Bytes([head(&announced), vec![b'x'; 100]].concat())),
-        (
-            "endless chunks",
-            Says::Forever(head("transfer-encoding: chunked\r\n"), piece),
-        ),
+        ("endless chunks", Says::Forever(head("transfer-encoding: chunked\r\n"), piece)),
         ("endless body", Says::Forever(head(""), vec![b'x'; 1024])),
         ("many headers", Says::Bytes(head(&many))),
         ("long headers", Says::Bytes(head(&long))),
@@ -155,14 +141,10 @@ async fn what_is_too_large_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn floods_of_headers_end_the_connection() {
-    let flood = (0..100_000)
-        .map(|number| format!("h{number}: v\r\n"))
-        .collect::<String>();
+    let flood = (0..100_000).map(|number| format!("h{number}: v\r\n")).collect::<String>();
     let failed = ask(Says::Bytes(head(&flood))).await.unwrap_err();
     assert_eq!(failed.kind(), TransportErrorKind::Lost);
-    let endless = ask(Says::Forever(b"HTTP/1.1 200 OK\r\nh: ".to_vec(), vec![b'x'; 1024]))
-        .await
-        .unwrap_err();
+    let endless = ask(Says::Forever(b"HTTP/1.1 200 OK\r\nh: ".to_vec(), vec![b'x'; 1024])).await.unwrap_err();
     assert!(endless.maybe_received());
 }
 
@@ -175,11 +157,7 @@ async fn a_slow_peer_runs_into_the_deadline() {
 
 #[tokio::test]
 async fn an_answer_cut_anywhere_is_an_error_or_whole() {
-    let answer = [
-        head("content-type: application/json\r\ncontent-length: 7\r\n"),
-        b"{\"a\":1}".to_vec(),
-    ]
-    .concat();
+    let answer = [head("content-type: application/json\r\ncontent-length: 7\r\n"), b"{\"a\":1}".to_vec()].concat();
     for cut in 0..answer.len() {
         let failed = ask(Says::Bytes(answer[..cut].to_vec())).await.unwrap_err();
         assert!(failed.maybe_received(), "cut at {cut}: {failed:?}");
@@ -189,11 +167,7 @@ async fn an_answer_cut_anywhere_is_an_error_or_whole() {
 
 #[tokio::test]
 async fn garbage_is_an_error() {
-    let bad_gzip = [
-        head("content-encoding: gzip\r\ncontent-length: 4\r\n"),
-        b"nope".to_vec(),
-    ]
-    .concat();
+    let bad_gzip = [head("content-encoding: gzip\r\ncontent-length: 4\r\n"), b"nope".to_vec()].concat();
     for says in [
         b"".to_vec(),
         b"\0\xff\xfe".to_vec(),
@@ -206,10 +180,7 @@ async fn garbage_is_an_error() {
         bad_gzip,
     ] {
         let failed = ask(Says::Bytes(says.clone())).await;
-        assert!(
-            failed.is_err_and(|failed| failed.kind() == TransportErrorKind::Lost),
-            "{says:?}"
-        );
+        assert!(failed.is_err_and(|failed| failed.kind() == TransportErrorKind::Lost), "{says:?}");
     }
 }
 
@@ -222,15 +193,10 @@ async fn nobody_listening_means_not_sent() {
     let url = format!("http://{address}/?token=canary");
     let failed = get(&url, &["127.0.0.1"]).await.unwrap_err();
     assert_eq!(failed.kind(), TransportErrorKind::NotSent);
-    assert!(
-        !format!("{failed} {failed:?}").contains("canary"),
-        "the URL is not in it"
-    );
+    assert!(!format!("{failed} {failed:?}").contains("canary"), "the URL is not in it");
     // A peer that speaks no TLS was never sent the request either.
     let peer = peer(Says::Bytes(b"HTTP/1.1 400 Bad\r\n\r\n".to_vec())).await;
-    let failed = get(&format!("https://{}/", peer.address), &["127.0.0.1"])
-        .await
-        .unwrap_err();
+    let failed = get(&format!("https://{}/", peer.address), &["127.0.0.1"]).await.unwrap_err();
     assert_eq!(failed.kind(), TransportErrorKind::NotSent);
 }
 
@@ -256,10 +222,7 @@ async fn private_addresses_are_not_connected_to_unless_listed() {
         (format!("https://2130706433:{port}/"), vec!["127.0.0.2"]),
         (format!("https://[::ffff:127.0.0.1]:{port}/"), vec![]),
         (format!("http://user@127.0.0.1:{port}/"), vec![]),
-        (
-            "http://169.254.169.254/latest/meta-data".to_owned(),
-            vec!["169.254.169.254"],
-        ),
+        ("http://169.254.169.254/latest/meta-data".to_owned(), vec!["169.254.169.254"]),
     ] {
         let failed = get(&url, &allowed).await.unwrap_err();
         assert_eq!(failed.kind(), TransportErrorKind::Blocked, "{url}");
@@ -269,21 +232,15 @@ async fn private_addresses_are_not_connected_to_unless_listed() {
     let lookup = |answers: &[IpAddr]| -> Arc<dyn Lookup> { Arc::new(Answers(answers.to_vec(), AtomicUsize::new(0))) };
     let rebinding = ReqwestTransport::with_lookup(&lookup(&[loopback, metadata])).unwrap();
     for _ in 0..4 {
-        let failed = get_from(&rebinding, &format!("https://rebind.example:{port}/"), &[])
-            .await
-            .unwrap_err();
+        let failed = get_from(&rebinding, &format!("https://rebind.example:{port}/"), &[]).await.unwrap_err();
         assert_eq!(failed.kind(), TransportErrorKind::Blocked);
     }
     let to_metadata = ReqwestTransport::with_lookup(&lookup(&[metadata])).unwrap();
-    let failed = get_from(&to_metadata, "http://psa.local/", &["psa.local"])
-        .await
-        .unwrap_err();
+    let failed = get_from(&to_metadata, "http://psa.local/", &["psa.local"]).await.unwrap_err();
     assert_eq!(failed.kind(), TransportErrorKind::Blocked);
     assert_eq!(peer.connections.load(Ordering::Relaxed), 0, "nothing was connected to");
 
     let listed = ReqwestTransport::with_lookup(&lookup(&[loopback])).unwrap();
-    get_from(&listed, &format!("http://psa.local:{port}/"), &["psa.local"])
-        .await
-        .unwrap();
+    get_from(&listed, &format!("http://psa.local:{port}/"), &["psa.local"]).await.unwrap();
     assert_eq!(peer.connections.load(Ordering::Relaxed), 1);
 }

@@ -25,16 +25,12 @@ pub(crate) struct Member {
 /// Takes a batch apart; one malformed member spoils it all.
 pub(crate) fn read(call: &Call, version: &str) -> Result<Vec<Member>, GraphError> {
     let body = call.json().ok_or_else(|| malformed("the body is not JSON"))?;
-    let requests = body["requests"]
-        .as_array()
-        .ok_or_else(|| malformed("'requests' is missing"))?;
+    let requests = body["requests"].as_array().ok_or_else(|| malformed("'requests' is missing"))?;
     if requests.is_empty() || requests.len() > LARGEST {
         return Err(malformed(&format!("a batch holds 1 to {LARGEST} requests")));
     }
-    let members: Result<Vec<Member>, GraphError> = requests
-        .iter()
-        .map(|request| read_member(call, version, request))
-        .collect();
+    let members: Result<Vec<Member>, GraphError> =
+        requests.iter().map(|request| read_member(call, version, request)).collect();
     let members = members?;
     let ids: HashSet<String> = members.iter().map(|member| member.id.to_lowercase()).collect();
     if ids.len() < members.len() {
@@ -100,16 +96,8 @@ pub(crate) fn run(members: &[Member], mut run: impl FnMut(&Call) -> SimResponse)
             break;
         }
         for member in now.drain(..) {
-            let failed = |id: &String| {
-                statuses
-                    .get(&id.to_lowercase())
-                    .is_none_or(|status| !status.is_success())
-            };
-            let answer = if member.depends_on.iter().any(failed) {
-                dependency_failed()
-            } else {
-                run(&member.call)
-            };
+            let failed = |id: &String| statuses.get(&id.to_lowercase()).is_none_or(|status| !status.is_success());
+            let answer = if member.depends_on.iter().any(failed) { dependency_failed() } else { run(&member.call) };
             statuses.insert(member.id.to_lowercase(), answer.status);
             answers.push(show(&member.id, &answer));
         }
@@ -126,9 +114,8 @@ fn dependency_failed() -> SimResponse {
 /// An answer as the batch carries it: JSON as it is, anything else in base64.
 fn show(id: &str, answer: &SimResponse) -> Value {
     let headers = answer.headers.iter();
-    let headers: Map<String, Value> = headers
-        .filter_map(|(name, value)| Some((title_case(name.as_str()), value.to_str().ok()?.into())))
-        .collect();
+    let headers: Map<String, Value> =
+        headers.filter_map(|(name, value)| Some((title_case(name.as_str()), value.to_str().ok()?.into()))).collect();
     let bytes = answer.body.to_bytes();
     let mut shown = json!({"id": id, "status": answer.status.as_u16(), "headers": headers});
     if !bytes.is_empty() {
@@ -148,9 +135,5 @@ fn title_case(name: &str) -> String {
 }
 
 fn malformed(reason: &str) -> GraphError {
-    GraphError::new(
-        StatusCode::BAD_REQUEST,
-        "BadRequest",
-        format!("Invalid batch payload format: {reason}."),
-    )
+    GraphError::new(StatusCode::BAD_REQUEST, "BadRequest", format!("Invalid batch payload format: {reason}."))
 }

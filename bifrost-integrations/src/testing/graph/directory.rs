@@ -91,9 +91,7 @@ impl Objects {
 
     /// Place and properties of those after `place`.
     pub(crate) fn after(&self, place: u64) -> impl Iterator<Item = (u64, &Map<String, Value>)> {
-        let range = self
-            .by_order
-            .range((std::ops::Bound::Excluded(place), std::ops::Bound::Unbounded));
+        let range = self.by_order.range((std::ops::Bound::Excluded(place), std::ops::Bound::Unbounded));
         range.map(|(place, object)| (*place, &object.properties))
     }
 
@@ -230,10 +228,7 @@ impl Directory {
         for sku in assigned_skus(&object.properties) {
             self.release(&sku);
         }
-        let groups = self
-            .members
-            .iter_mut()
-            .filter_map(|(group, members)| members.remove(id).then(|| group.clone()));
+        let groups = self.members.iter_mut().filter_map(|(group, members)| members.remove(id).then(|| group.clone()));
         let groups = groups.collect();
         self.recycle(id, object, true, groups, now);
     }
@@ -242,15 +237,8 @@ impl Directory {
     pub(crate) fn recycle(&mut self, id: &str, mut object: Object, is_user: bool, groups: Vec<String>, now: Timestamp) {
         const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
         self.deleted.retain(|_, deleted| now.since(deleted.at) < KEPT);
-        object
-            .properties
-            .insert("deletedDateTime".to_owned(), graph_time(now).into());
-        let deleted = Deleted {
-            object,
-            is_user,
-            at: now,
-            groups,
-        };
+        object.properties.insert("deletedDateTime".to_owned(), graph_time(now).into());
+        let deleted = Deleted { object, is_user, at: now, groups };
         self.deleted.insert(id.to_owned(), deleted);
     }
 
@@ -335,10 +323,7 @@ pub(crate) fn text<'a>(properties: &'a Map<String, Value>, name: &str) -> Option
 /// The ids of the products a user has.
 pub(crate) fn assigned_skus(properties: &Map<String, Value>) -> Vec<String> {
     let licences = properties.get("assignedLicenses").and_then(Value::as_array);
-    let ids = licences
-        .into_iter()
-        .flatten()
-        .filter_map(|licence| licence["skuId"].as_str());
+    let ids = licences.into_iter().flatten().filter_map(|licence| licence["skuId"].as_str());
     ids.map(str::to_owned).collect()
 }
 

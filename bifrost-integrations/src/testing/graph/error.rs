@@ -26,12 +26,7 @@ pub(crate) struct RequestIds {
 
 impl GraphError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            detail: None,
-        }
+        Self { status, code, message: message.into(), detail: None }
     }
 
     /// The caller's mistake.
@@ -67,9 +62,7 @@ impl GraphError {
     pub(crate) fn conflict(property: &'static str) -> Self {
         Self {
             detail: Some(("ObjectConflict", property)),
-            ..Self::bad(format!(
-                "Another object with the same value for property {property} already exists."
-            ))
+            ..Self::bad(format!("Another object with the same value for property {property} already exists."))
         }
     }
 

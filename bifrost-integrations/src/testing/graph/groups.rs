@@ -64,16 +64,11 @@ fn create(cx: &mut Context<'_>) -> Answer {
     let member_ids: Result<Vec<String>, GraphError> = members.iter().map(|id| cx.settled_user(id)).collect();
     let member_ids = member_ids?;
     let id = random::guid(&cx.directory.entropy);
-    let mut group: Map<String, Value> = body
-        .into_iter()
-        .filter(|(name, value)| !name.contains('@') && !value.is_null())
-        .collect();
+    let mut group: Map<String, Value> =
+        body.into_iter().filter(|(name, value)| !name.contains('@') && !value.is_null()).collect();
     group.insert("id".to_owned(), id.clone().into());
     group.insert("createdDateTime".to_owned(), graph_time(cx.moment.wall).into());
-    let object = Object {
-        properties: group,
-        settled: cx.moment.mono + cx.settings.replication_delay,
-    };
+    let object = Object { properties: group, settled: cx.moment.mono + cx.settings.replication_delay };
     let shown = cx.entity("groups", GROUP.project(&object.properties, None));
     cx.directory.groups.insert(&id, object);
     let mut joined = Members::default();
@@ -90,9 +85,7 @@ fn check_new(body: &Map<String, Value>) -> Result<(), GraphError> {
     let mail = required_bool(body, "mailEnabled", "Group")?;
     let security = required_bool(body, "securityEnabled", "Group")?;
     if name.chars().count() > 256 || !is_nickname(nickname) {
-        return Err(GraphError::bad(
-            "Invalid value specified for property 'mailNickname' of resource 'Group'.",
-        ));
+        return Err(GraphError::bad("Invalid value specified for property 'mailNickname' of resource 'Group'."));
     }
     if is_kind(body, "Unified") != mail {
         return Err(GraphError::bad(
@@ -107,10 +100,7 @@ fn check_new(body: &Map<String, Value>) -> Result<(), GraphError> {
 }
 
 fn is_nickname(text: &str) -> bool {
-    text.len() <= 64
-        && text
-            .chars()
-            .all(|c| c.is_ascii_graphic() && !"@()\\[]\";:.<>,".contains(c))
+    text.len() <= 64 && text.chars().all(|c| c.is_ascii_graphic() && !"@()\\[]\";:.<>,".contains(c))
 }
 
 fn is_kind(group: &Map<String, Value>, kind: &str) -> bool {
@@ -189,16 +179,8 @@ fn remove_member(cx: &mut Context<'_>, id: &str, member: &str) -> Answer {
     let id = known(cx, id)?;
     refuse_dynamic(cx, &id)?;
     let member = member.to_ascii_lowercase();
-    let removed = cx
-        .directory
-        .members
-        .get_mut(&id)
-        .is_some_and(|members| members.remove(&member));
-    if removed {
-        Ok(SimResponse::empty(StatusCode::NO_CONTENT))
-    } else {
-        Err(GraphError::not_found(&member))
-    }
+    let removed = cx.directory.members.get_mut(&id).is_some_and(|members| members.remove(&member));
+    if removed { Ok(SimResponse::empty(StatusCode::NO_CONTENT)) } else { Err(GraphError::not_found(&member)) }
 }
 
 /// Checks that all of them may join; nobody joins otherwise.
@@ -230,9 +212,7 @@ fn join(cx: &mut Context<'_>, group: &str, ids: &[String]) {
 fn refuse_dynamic(cx: &Context<'_>, group: &str) -> Result<(), GraphError> {
     let group = cx.directory.groups.get(group);
     if group.is_some_and(|group| is_kind(&group.properties, "DynamicMembership")) {
-        return Err(GraphError::bad(
-            "Insufficient privileges to change the members of a dynamic group.",
-        ));
+        return Err(GraphError::bad("Insufficient privileges to change the members of a dynamic group."));
     }
     Ok(())
 }
@@ -250,12 +230,8 @@ fn bound(body: &Map<String, Value>, name: &str) -> Result<Vec<String>, GraphErro
     let Some(value) = body.get(name) else {
         return Ok(Vec::new());
     };
-    let references = value
-        .as_array()
-        .ok_or_else(|| GraphError::bad(format!("'{name}' must be a list")))?;
-    let ids = references
-        .iter()
-        .map(|reference| reference.as_str().and_then(last_segment));
+    let references = value.as_array().ok_or_else(|| GraphError::bad(format!("'{name}' must be a list")))?;
+    let ids = references.iter().map(|reference| reference.as_str().and_then(last_segment));
     let ids: Option<Vec<String>> = ids.collect();
     ids.ok_or_else(|| GraphError::bad(format!("'{name}' holds what is no reference")))
 }

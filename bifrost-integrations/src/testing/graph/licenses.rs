@@ -60,12 +60,7 @@ pub(crate) fn assign(cx: &mut Context<'_>, key: &str) -> Answer {
     let remove = read_removals(&body)?;
     let id = cx.directory.user_id(key)?;
     let user = cx.directory.users.get(&id).ok_or_else(|| GraphError::not_found(key))?;
-    let mut assigned = user
-        .properties
-        .get("assignedLicenses")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let mut assigned = user.properties.get("assignedLicenses").and_then(Value::as_array).cloned().unwrap_or_default();
     let has_location = text(&user.properties, "usageLocation").is_some();
     let before = assigned_skus(&user.properties);
     for sku in &remove {
@@ -75,9 +70,7 @@ pub(crate) fn assign(cx: &mut Context<'_>, key: &str) -> Answer {
         assigned.retain(|licence| licence["skuId"] != sku.as_str());
     }
     if !add.is_empty() && !has_location {
-        return Err(GraphError::bad(
-            "License assignment cannot be done for user with invalid usage location.",
-        ));
+        return Err(GraphError::bad("License assignment cannot be done for user with invalid usage location."));
     }
     for (sku_id, licence) in add {
         check_seat(cx, &sku_id, &before)?;
@@ -92,32 +85,20 @@ pub(crate) fn assign(cx: &mut Context<'_>, key: &str) -> Answer {
 
 fn check_seat(cx: &Context<'_>, sku_id: &str, before: &[String]) -> Result<(), GraphError> {
     let sku = cx.directory.skus.iter().find(|sku| sku.id == sku_id);
-    let sku = sku.ok_or_else(|| {
-        GraphError::bad(format!(
-            "License {sku_id} does not correspond to a valid company License."
-        ))
-    })?;
+    let sku = sku
+        .ok_or_else(|| GraphError::bad(format!("License {sku_id} does not correspond to a valid company License.")))?;
     // A seat that the user holds already needs no other.
     if before.iter().any(|held| held == sku_id) || sku.consumed < sku.enabled {
         return Ok(());
     }
-    Err(GraphError::bad(format!(
-        "Subscription with SKU {sku_id} does not have any available licenses."
-    )))
+    Err(GraphError::bad(format!("Subscription with SKU {sku_id} does not have any available licenses.")))
 }
 
 /// Writes the new list and moves the counts by the difference.
 fn settle(cx: &mut Context<'_>, id: &str, before: &[String], assigned: Vec<Value>) {
-    let changes = [("assignedLicenses".to_owned(), Value::Array(assigned))]
-        .into_iter()
-        .collect();
+    let changes = [("assignedLicenses".to_owned(), Value::Array(assigned))].into_iter().collect();
     cx.directory.update_user(id, changes);
-    let after = cx
-        .directory
-        .users
-        .get(id)
-        .map(|user| assigned_skus(&user.properties))
-        .unwrap_or_default();
+    let after = cx.directory.users.get(id).map(|user| assigned_skus(&user.properties)).unwrap_or_default();
     for gone in before.iter().filter(|sku| !after.contains(sku)) {
         cx.directory.release(gone);
     }
@@ -153,8 +134,6 @@ fn read_removals(body: &Value) -> Result<Vec<String>, GraphError> {
 /// Both lists must be there, even when they are empty.
 fn required_list<'a>(body: &'a Value, name: &str) -> Result<&'a Vec<Value>, GraphError> {
     body.get(name).and_then(Value::as_array).ok_or_else(|| {
-        GraphError::bad(format!(
-            "One or more parameters of the operation 'assignLicense' are missing: {name}."
-        ))
+        GraphError::bad(format!("One or more parameters of the operation 'assignLicense' are missing: {name}."))
     })
 }

@@ -32,20 +32,10 @@ impl ListQuery {
             check_option(name, schema)?;
         }
         let eventual = is_eventual(call);
-        let count = call
-            .parameter("$count")
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let filter = call
-            .parameter("$filter")
-            .map(|text| read_filter(text, schema))
-            .transpose()?;
-        let order = call
-            .parameter("$orderby")
-            .map(|text| read_order(text, schema))
-            .transpose()?;
-        let advanced = filter
-            .as_ref()
-            .is_some_and(|filter| filter.is_advanced() || order.is_some());
+        let count = call.parameter("$count").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let filter = call.parameter("$filter").map(|text| read_filter(text, schema)).transpose()?;
+        let order = call.parameter("$orderby").map(|text| read_order(text, schema)).transpose()?;
+        let advanced = filter.as_ref().is_some_and(|filter| filter.is_advanced() || order.is_some());
         if advanced && !(eventual && count) {
             return Err(GraphError::unsupported_query(
                 "the filter needs the header ConsistencyLevel: eventual and $count=true",
@@ -53,9 +43,7 @@ impl ListQuery {
         }
         let search = call.parameter("$search").map(read_search).transpose()?;
         if search.is_some() && !eventual {
-            return Err(GraphError::unsupported_query(
-                "$search needs the header ConsistencyLevel: eventual",
-            ));
+            return Err(GraphError::unsupported_query("$search needs the header ConsistencyLevel: eventual"));
         }
         Ok(Self {
             select: read_select(call, schema)?,
@@ -81,10 +69,7 @@ impl ListQuery {
             accepted.collect()
         } else {
             // One more than the page, to know whether there is another.
-            accepted
-                .filter(|(place, _)| *place > self.after)
-                .take(self.top + 1)
-                .collect()
+            accepted.filter(|(place, _)| *place > self.after).take(self.top + 1).collect()
         };
         let total = items.len();
         if let Some((property, descending)) = &self.order {
@@ -120,8 +105,7 @@ impl ListQuery {
 
 /// True when the caller accepts answers from the index.
 pub(crate) fn is_eventual(call: &Call) -> bool {
-    call.header("consistencylevel")
-        .is_some_and(|value| value.eq_ignore_ascii_case("eventual"))
+    call.header("consistencylevel").is_some_and(|value| value.eq_ignore_ascii_case("eventual"))
 }
 
 /// The properties named by `$select`.
@@ -130,28 +114,13 @@ pub(crate) fn read_select(call: &Call, schema: &Schema) -> Result<Option<Vec<Str
         return Ok(None);
     };
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let names: Result<Vec<String>, GraphError> = names
-        .map(|name| {
-            schema
-                .canonical(name)
-                .map(str::to_owned)
-                .ok_or_else(|| no_property(name, schema))
-        })
-        .collect();
+    let names: Result<Vec<String>, GraphError> =
+        names.map(|name| schema.canonical(name).map(str::to_owned).ok_or_else(|| no_property(name, schema))).collect();
     names.map(Some)
 }
 
 fn check_option(name: &str, schema: &Schema) -> Result<(), GraphError> {
-    const KNOWN: [&str; 8] = [
-        "$select",
-        "$filter",
-        "$search",
-        "$orderby",
-        "$top",
-        "$count",
-        "$skiptoken",
-        "$format",
-    ];
+    const KNOWN: [&str; 8] = ["$select", "$filter", "$search", "$orderby", "$top", "$count", "$skiptoken", "$format"];
     if KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         return Ok(());
     }
@@ -211,9 +180,7 @@ fn next_link(call: &Call, last: u64) -> String {
 }
 
 fn read_token(text: &str) -> Result<u64, GraphError> {
-    let place = text
-        .strip_prefix("sim")
-        .and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    let place = text.strip_prefix("sim").and_then(|hex| u64::from_str_radix(hex, 16).ok());
     place.ok_or_else(|| {
         GraphError::new(
             http::StatusCode::BAD_REQUEST,

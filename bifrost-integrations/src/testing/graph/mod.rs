@@ -65,11 +65,7 @@ impl Context<'_> {
     fn body(&self) -> Result<Value, GraphError> {
         let body = self.call.json();
         body.ok_or_else(|| {
-            GraphError::new(
-                StatusCode::BAD_REQUEST,
-                "BadRequest",
-                "Unable to read JSON request payload.",
-            )
+            GraphError::new(StatusCode::BAD_REQUEST, "BadRequest", "Unable to read JSON request payload.")
         })
     }
 
@@ -83,16 +79,8 @@ impl Context<'_> {
     /// The id of a user that references may name already.
     fn settled_user(&self, reference: &str) -> Result<String, GraphError> {
         let id = self.directory.user_id(reference)?;
-        let settled = self
-            .directory
-            .users
-            .get(&id)
-            .is_some_and(|user| user.settled <= self.moment.mono);
-        if settled {
-            Ok(id)
-        } else {
-            Err(GraphError::not_found(&id))
-        }
+        let settled = self.directory.users.get(&id).is_some_and(|user| user.settled <= self.moment.mono);
+        if settled { Ok(id) } else { Err(GraphError::not_found(&id)) }
     }
 
     /// A single object, with its context.
@@ -115,11 +103,7 @@ pub(crate) fn answer(cx: &mut Context<'_>) -> Answer {
         ["v1.0" | "beta", "organization"] if cx.call.method == Method::GET => Ok(organization(cx)),
         ["v1.0" | "beta", "directory", "deletedItems", rest @ ..] => users::deleted_items(cx, rest),
         ["v1.0" | "beta", unknown, ..] => Err(GraphError::no_such_segment(unknown)),
-        _ => Err(GraphError::new(
-            StatusCode::BAD_REQUEST,
-            "BadRequest",
-            "Invalid version.",
-        )),
+        _ => Err(GraphError::new(StatusCode::BAD_REQUEST, "BadRequest", "Invalid version.")),
     }
 }
 

@@ -14,16 +14,9 @@ impl Filter {
     /// What is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let tokens = lex(text)?;
-        let mut parser = Parser {
-            tokens: &tokens,
-            depth: 0,
-        };
+        let mut parser = Parser { tokens: &tokens, depth: 0 };
         let filter = parser.or()?;
-        if parser.tokens.is_empty() {
-            Ok(filter)
-        } else {
-            Err("there is text after the end of the filter".to_owned())
-        }
+        if parser.tokens.is_empty() { Ok(filter) } else { Err("there is text after the end of the filter".to_owned()) }
     }
 }
 
@@ -228,11 +221,7 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, wanted: &Token) -> Result<(), String> {
-        if self.token(wanted) {
-            Ok(())
-        } else {
-            Err(format!("{wanted:?} is missing"))
-        }
+        if self.token(wanted) { Ok(()) } else { Err(format!("{wanted:?} is missing")) }
     }
 }
 

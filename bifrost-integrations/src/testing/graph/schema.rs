@@ -148,12 +148,7 @@ pub(crate) static GROUP: Schema = Schema {
         "uniqueName",
         "visibility",
     ],
-    others: &[
-        "assignedLabels",
-        "assignedLicenses",
-        "hasMembersWithLicenseErrors",
-        "isArchived",
-    ],
+    others: &["assignedLabels", "assignedLicenses", "hasMembersWithLicenseErrors", "isArchived"],
     read_only: &[
         "createdDateTime",
         "deletedDateTime",
@@ -190,20 +185,12 @@ impl Schema {
     /// What an answer shows of an object.
     pub(crate) fn project(&self, object: &Map<String, Value>, select: Option<&[String]>) -> Map<String, Value> {
         let value = |name: &str| {
-            let unset = if self.collections.contains(&name) {
-                Value::Array(Vec::new())
-            } else {
-                Value::Null
-            };
+            let unset = if self.collections.contains(&name) { Value::Array(Vec::new()) } else { Value::Null };
             object.get(name).cloned().unwrap_or(unset)
         };
         match select {
             Some(names) => names.iter().map(|name| (name.clone(), value(name))).collect(),
-            None => self
-                .defaults
-                .iter()
-                .map(|name| ((*name).to_owned(), value(name)))
-                .collect(),
+            None => self.defaults.iter().map(|name| ((*name).to_owned(), value(name))).collect(),
         }
     }
 
@@ -245,7 +232,5 @@ pub(crate) fn required_bool(body: &Map<String, Value>, name: &str, resource: &st
 }
 
 fn missing(name: &str, resource: &str) -> GraphError {
-    GraphError::bad(format!(
-        "A value is required for property '{name}' of resource '{resource}'."
-    ))
+    GraphError::bad(format!("A value is required for property '{name}' of resource '{resource}'."))
 }

@@ -23,10 +23,7 @@ pub(crate) struct GraphState {
 
 impl GraphState {
     pub(crate) fn new(settings: GraphSettings) -> Self {
-        Self {
-            settings,
-            throttle: Throttle::default(),
-        }
+        Self { settings, throttle: Throttle::default() }
     }
 }
 
@@ -62,10 +59,7 @@ impl World {
             random::shuffle(&directory.entropy, &mut answers);
         }
         let body = serde_json::json!({"responses": answers});
-        Handled {
-            response: with_ids(SimResponse::json(StatusCode::OK, &body), &ids),
-            units: Some(units),
-        }
+        Handled { response: with_ids(SimResponse::json(StatusCode::OK, &body), &ids), units: Some(units) }
     }
 
     /// Answers a member of a batch: it has its own price, its own faults and its own line in the log.
@@ -89,11 +83,7 @@ impl World {
             return Handled::free(with_ids(unauthorized(TokenProblem::Unknown, &ids), &ids));
         };
         let cost = throttle::cost(call);
-        let caller = Caller {
-            app: &access.client_id,
-            tenant: &directory.id,
-            users: directory.users.len(),
-        };
+        let caller = Caller { app: &access.client_id, tenant: &directory.id, users: directory.users.len() };
         let verdict = graph.throttle.charge(&graph.settings.limits, caller, cost, moment.mono);
         let response = match &verdict.refusal {
             Some(refusal) => error::throttled(&ids)
@@ -101,38 +91,24 @@ impl World {
                 .with_header("x-ms-throttle-scope", &refusal.scope)
                 .with_header("x-ms-throttle-information", refusal.reason),
             None => {
-                let mut cx = Context {
-                    call,
-                    directory,
-                    settings: &graph.settings,
-                    moment,
-                };
+                let mut cx = Context { call, directory, settings: &graph.settings, moment };
                 super::answer(&mut cx).unwrap_or_else(|error| error.response(&ids))
             }
         };
         let response = with_usage(response, &verdict).with_header("x-ms-resource-unit", &cost.units.to_string());
-        Handled {
-            response: with_ids(response, &ids),
-            units: Some(cost.units),
-        }
+        Handled { response: with_ids(response, &ids), units: Some(cost.units) }
     }
 
     /// Ids for one request; the caller's own is repeated.
     pub(crate) fn request_ids(&self, call: &Call, moment: Moment) -> RequestIds {
         let request = random::guid(&self.noise);
         let client = call.header("client-request-id").unwrap_or(&request).to_owned();
-        RequestIds {
-            request,
-            client,
-            at: moment.wall,
-        }
+        RequestIds { request, client, at: moment.wall }
     }
 }
 
 fn with_ids(response: SimResponse, ids: &RequestIds) -> SimResponse {
-    response
-        .with_header("request-id", &ids.request)
-        .with_header("client-request-id", &ids.client)
+    response.with_header("request-id", &ids.request).with_header("client-request-id", &ids.client)
 }
 
 /// The share of the limit in use is told only when it is nearly used up.
@@ -140,10 +116,7 @@ fn with_usage(response: SimResponse, verdict: &Verdict) -> SimResponse {
     if verdict.used <= 0.8 {
         return response;
     }
-    response.with_header(
-        "x-ms-throttle-limit-percentage",
-        &format!("{:.2}", verdict.used.min(1.8)),
-    )
+    response.with_header("x-ms-throttle-limit-percentage", &format!("{:.2}", verdict.used.min(1.8)))
 }
 
 /// Rounded up, and never zero: zero would be an invitation to hammer.

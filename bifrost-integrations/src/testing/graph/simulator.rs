@@ -69,22 +69,13 @@ impl GraphSimulator {
 
     /// The short names of all tenants.
     pub fn tenants(&self) -> Vec<String> {
-        self.0
-            .world()
-            .entra
-            .iter()
-            .map(|directory| directory.name.clone())
-            .collect()
+        self.0.world().entra.iter().map(|directory| directory.name.clone()).collect()
     }
 
     /// The users, in the order of creation.
     pub fn users(&self, tenant: &str) -> Vec<GraphUser> {
         let world = self.0.world();
-        let users = world
-            .entra
-            .find(tenant)
-            .into_iter()
-            .flat_map(|directory| directory.users.iter());
+        let users = world.entra.find(tenant).into_iter().flat_map(|directory| directory.users.iter());
         users.map(show_user).collect()
     }
 
@@ -98,20 +89,12 @@ impl GraphSimulator {
 
     /// How many users there are.
     pub fn user_count(&self, tenant: &str) -> usize {
-        self.0
-            .world()
-            .entra
-            .find(tenant)
-            .map_or(0, |directory| directory.users.len())
+        self.0.world().entra.find(tenant).map_or(0, |directory| directory.users.len())
     }
 
     /// How many users and groups lie in the recycle bin.
     pub fn deleted_count(&self, tenant: &str) -> usize {
-        self.0
-            .world()
-            .entra
-            .find(tenant)
-            .map_or(0, |directory| directory.deleted.len())
+        self.0.world().entra.find(tenant).map_or(0, |directory| directory.deleted.len())
     }
 
     /// The groups, in the order of creation.
@@ -120,28 +103,18 @@ impl GraphSimulator {
         let Some(directory) = world.entra.find(tenant) else {
             return Vec::new();
         };
-        directory
-            .groups
-            .iter()
-            .map(|group| show_group(directory, group))
-            .collect()
+        directory.groups.iter().map(|group| show_group(directory, group)).collect()
     }
 
     /// The first group with this name.
     pub fn group(&self, tenant: &str, display_name: &str) -> Option<GraphGroup> {
-        self.groups(tenant)
-            .into_iter()
-            .find(|group| group.display_name == display_name)
+        self.groups(tenant).into_iter().find(|group| group.display_name == display_name)
     }
 
     /// The products and their seats.
     pub fn licenses(&self, tenant: &str) -> Vec<GraphLicense> {
         let world = self.0.world();
-        let skus = world
-            .entra
-            .find(tenant)
-            .into_iter()
-            .flat_map(|directory| directory.skus.iter());
+        let skus = world.entra.find(tenant).into_iter().flat_map(|directory| directory.skus.iter());
         let skus = skus.map(|sku| GraphLicense {
             sku_id: sku.id.clone(),
             part_number: sku.part_number.clone(),

@@ -95,10 +95,7 @@ pub(crate) fn cost(call: &Call) -> Cost {
     units += i64::from(call.parameter("$expand").is_some());
     let small_page = call.parameter("$top").and_then(|top| top.parse::<u32>().ok());
     units -= i64::from(small_page.is_some_and(|top| top < 20));
-    Cost {
-        units: u32::try_from(units.max(1)).unwrap_or(1),
-        writes: u32::from(call.is_write() && !reading_post),
-    }
+    Cost { units: u32::try_from(units.max(1)).unwrap_or(1), writes: u32::from(call.is_write() && !reading_post) }
 }
 
 fn get_units(path: &[&str]) -> u32 {
@@ -107,12 +104,7 @@ fn get_units(path: &[&str]) -> u32 {
         ["contracts" | "subscribedSkus"] => 3,
         ["groups", _, "members", ..] => 3,
         ["groups", _, "transitiveMembers", ..] => 5,
-        [
-            "users",
-            _,
-            "licenseDetails" | "memberOf" | "ownedObjects" | "transitiveMemberOf",
-            ..,
-        ] => 2,
+        ["users", _, "licenseDetails" | "memberOf" | "ownedObjects" | "transitiveMemberOf", ..] => 2,
         _ => 1,
     }
 }
@@ -187,10 +179,7 @@ impl Throttle {
     /// Charges a request. A refused one is charged too, as the service does: hammering makes it worse.
     pub(crate) fn charge(&mut self, limits: &GraphLimits, caller: Caller<'_>, cost: Cost, now: Duration) -> Verdict {
         let Caller { app, tenant, users } = caller;
-        let mut verdict = Verdict {
-            used: 0.0,
-            refusal: None,
-        };
+        let mut verdict = Verdict { used: 0.0, refusal: None };
         for (scope, rate, app_key, tenant_key) in [
             (Scope::AppTenant, limits.tenant_units(users), app, tenant),
             (Scope::App, limits.app, app, ""),
@@ -209,18 +198,11 @@ impl Throttle {
             bucket.take(amount);
             verdict.used = verdict.used.max(bucket.used());
             let wait = bucket.wait_for(amount);
-            let longest = verdict
-                .refusal
-                .as_ref()
-                .map_or(Duration::ZERO, |refusal| refusal.retry_after);
+            let longest = verdict.refusal.as_ref().map_or(Duration::ZERO, |refusal| refusal.retry_after);
             if !fits && (verdict.refusal.is_none() || wait > longest) {
                 verdict.refusal = Some(Refusal {
                     scope: format!("{}/{app}/{tenant}", scope.label()),
-                    reason: if scope.counts_writes() {
-                        "WriteLimitExceeded"
-                    } else {
-                        "ResourceUnitLimitExceeded"
-                    },
+                    reason: if scope.counts_writes() { "WriteLimitExceeded" } else { "ResourceUnitLimitExceeded" },
                     retry_after: wait,
                 });
             }
@@ -263,11 +245,7 @@ mod tests {
     #[test]
     fn the_tightest_bucket_refuses_and_names_itself() {
         let limits = GraphLimits::default().with_tenant_writes(Rate::per_seconds(2, 10));
-        let caller = Caller {
-            app: "app",
-            tenant: "tenant",
-            users: 1,
-        };
+        let caller = Caller { app: "app", tenant: "tenant", users: 1 };
         let write = Cost { units: 1, writes: 1 };
         let mut throttle = Throttle::default();
         let mut charge = |now| throttle.charge(&limits, caller, write, Duration::from_secs(now));

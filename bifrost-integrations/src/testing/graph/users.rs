@@ -50,10 +50,7 @@ fn count(cx: &mut Context<'_>) -> Answer {
 fn create(cx: &mut Context<'_>) -> Answer {
     let body = USER.writable(cx.body()?)?;
     let mut user = Map::new();
-    user.insert(
-        "accountEnabled".to_owned(),
-        required_bool(&body, "accountEnabled", "User")?.into(),
-    );
+    user.insert("accountEnabled".to_owned(), required_bool(&body, "accountEnabled", "User")?.into());
     for name in ["displayName", "mailNickname", "userPrincipalName"] {
         user.insert(name.to_owned(), required_text(&body, name, "User")?.into());
     }
@@ -66,16 +63,11 @@ fn create(cx: &mut Context<'_>) -> Answer {
     user.insert("id".to_owned(), id.clone().into());
     user.insert("createdDateTime".to_owned(), graph_time(cx.moment.wall).into());
     user.entry("userType").or_insert_with(|| "Member".into());
-    let object = Object {
-        properties: user,
-        settled: cx.moment.mono + cx.settings.replication_delay,
-    };
+    let object = Object { properties: user, settled: cx.moment.mono + cx.settings.replication_delay };
     let shown = cx.entity("users", USER.project(&object.properties, None));
     cx.directory.insert_user(&id, object);
-    let location = format!(
-        "{}/v2/{}/directoryObjects/{id}/Microsoft.DirectoryServices.User",
-        cx.call.base, cx.directory.id
-    );
+    let location =
+        format!("{}/v2/{}/directoryObjects/{id}/Microsoft.DirectoryServices.User", cx.call.base, cx.directory.id);
     Ok(SimResponse::json(StatusCode::CREATED, &shown).with_header("location", &location))
 }
 
@@ -148,14 +140,9 @@ fn set_manager(cx: &mut Context<'_>, key: &str) -> Answer {
 fn revoke(cx: &mut Context<'_>, key: &str) -> Answer {
     let id = cx.directory.user_id(key)?;
     let now = graph_time(cx.moment.wall).into();
-    let change = [("signInSessionsValidFromDateTime".to_owned(), now)]
-        .into_iter()
-        .collect();
+    let change = [("signInSessionsValidFromDateTime".to_owned(), now)].into_iter().collect();
     cx.directory.update_user(&id, change);
-    Ok(SimResponse::json(
-        StatusCode::OK,
-        &cx.entity("Edm.Boolean", json_value(true)),
-    ))
+    Ok(SimResponse::json(StatusCode::OK, &cx.entity("Edm.Boolean", json_value(true))))
 }
 
 /// Where the manager's id is kept. The name cannot be asked for: no property contains a blank.
@@ -179,20 +166,13 @@ pub(crate) fn typed(odata_type: &str, object: Map<String, Value>) -> Map<String,
 
 fn check_password(profile: Option<&Value>) -> Result<(), GraphError> {
     let Some(Value::Object(profile)) = profile else {
-        return Err(GraphError::bad(
-            "A value is required for property 'passwordProfile' of resource 'User'.",
-        ));
+        return Err(GraphError::bad("A value is required for property 'passwordProfile' of resource 'User'."));
     };
     let password = required_text(profile, "password", "User")?;
-    let kinds: [fn(char) -> bool; 3] = [
-        |c| c.is_ascii_lowercase(),
-        |c| c.is_ascii_uppercase(),
-        |c| !c.is_ascii_alphabetic(),
-    ];
+    let kinds: [fn(char) -> bool; 3] =
+        [|c| c.is_ascii_lowercase(), |c| c.is_ascii_uppercase(), |c| !c.is_ascii_alphabetic()];
     if password.chars().count() < 8 || kinds.iter().any(|kind| !password.chars().any(kind)) {
-        return Err(GraphError::bad(
-            "The specified password does not comply with password complexity requirements.",
-        ));
+        return Err(GraphError::bad("The specified password does not comply with password complexity requirements."));
     }
     Ok(())
 }
@@ -209,9 +189,7 @@ fn check_values(cx: &Context<'_>, body: &Map<String, Value>, own_id: Option<&str
         None | Some(Value::Null) => {}
         Some(Value::String(code)) if code.len() == 2 && code.chars().all(|c| c.is_ascii_alphabetic()) => {}
         Some(_) => {
-            return Err(GraphError::bad(
-                "Invalid value specified for property 'usageLocation' of resource 'User'.",
-            ));
+            return Err(GraphError::bad("Invalid value specified for property 'usageLocation' of resource 'User'."));
         }
     }
     let phones = body.get("businessPhones").and_then(Value::as_array);
@@ -223,9 +201,7 @@ fn check_values(cx: &Context<'_>, body: &Map<String, Value>, own_id: Option<&str
 
 fn check_upn(cx: &Context<'_>, upn: &str) -> Result<(), GraphError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "'.-_!#^~".contains(c);
-    let parts = upn
-        .split_once('@')
-        .filter(|(local, _)| !local.is_empty() && local.chars().all(allowed));
+    let parts = upn.split_once('@').filter(|(local, _)| !local.is_empty() && local.chars().all(allowed));
     let Some((_, domain)) = parts else {
         return Err(GraphError::bad("Property userPrincipalName is invalid."));
     };
@@ -245,18 +221,11 @@ pub(crate) fn deleted_items(cx: &mut Context<'_>, path: &[&str]) -> Answer {
             let users = cx.directory.deleted.values().filter(|deleted| deleted.is_user);
             let users = (1..).zip(users.map(|deleted| &deleted.object.properties));
             let show = |user: &Map<String, Value>| USER.project(user, query.select.as_deref());
-            Ok(SimResponse::json(
-                StatusCode::OK,
-                &query.page(cx.call, "users", users, show),
-            ))
+            Ok(SimResponse::json(StatusCode::OK, &query.page(cx.call, "users", users, show)))
         }
         (Method::POST, [id, "restore"]) => {
             let restored = cx.directory.restore(id)?;
-            let schema = if restored.contains_key("userPrincipalName") {
-                &USER
-            } else {
-                &GROUP
-            };
+            let schema = if restored.contains_key("userPrincipalName") { &USER } else { &GROUP };
             let shown = typed(schema.odata_type, schema.project(&restored, None));
             Ok(SimResponse::json(StatusCode::OK, &cx.entity("directoryObjects", shown)))
         }

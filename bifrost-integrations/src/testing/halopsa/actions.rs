@@ -42,9 +42,7 @@ pub(crate) fn answer(instance: &mut Instance, call: &Call, path: &[&str], now: T
 
 /// An action is named by ticket and number.
 fn key(call: &Call, id: &str) -> Result<(i64, i64), Refused> {
-    let ticket = call
-        .parameter("ticket_id")
-        .ok_or_else(|| Refused::bad("ticket_id is required"))?;
+    let ticket = call.parameter("ticket_id").ok_or_else(|| Refused::bad("ticket_id is required"))?;
     Ok((parse_id(ticket)?, parse_id(id)?))
 }
 
@@ -53,9 +51,7 @@ fn save(instance: &mut Instance, row: Row, now: Timestamp) -> Result<Row, Refuse
     if instance.get(Entity::Ticket, ticket).is_none() {
         return Err(Refused::not_found());
     }
-    if row
-        .get("timetaken")
-        .is_some_and(|hours| !hours.as_f64().is_some_and(|hours| (0.0..=10_000.0).contains(&hours)))
+    if row.get("timetaken").is_some_and(|hours| !hours.as_f64().is_some_and(|hours| (0.0..=10_000.0).contains(&hours)))
     {
         return Err(Refused::bad("timetaken must be a number of hours"));
     }
@@ -75,12 +71,7 @@ fn save(instance: &mut Instance, row: Row, now: Timestamp) -> Result<Row, Refuse
 fn create(instance: &mut Instance, ticket: i64, mut row: Row, now: Timestamp) -> Result<Row, Refused> {
     let outcome = outcome_of(instance, &row)?;
     let status = new_status(instance, &row, outcome)?;
-    let id = instance
-        .actions_of(ticket)
-        .filter_map(|row| integer(row, "id"))
-        .max()
-        .unwrap_or(0)
-        + 1;
+    let id = instance.actions_of(ticket).filter_map(|row| integer(row, "id")).max().unwrap_or(0) + 1;
     let named = outcome.and_then(|id| text(instance.get(Entity::Outcome, id)?, "outcome"));
     if let Some(name) = named.map(str::to_owned) {
         row.insert("outcome".to_owned(), name.into());

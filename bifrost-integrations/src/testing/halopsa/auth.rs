@@ -43,10 +43,7 @@ impl HalopsaState {
         let form = call.form();
         let instance = instance.ok_or_else(|| refused("invalid_request"))?;
         let client_id = find(&form, "client_id").unwrap_or_default().to_owned();
-        let app = self
-            .apps
-            .get(&(instance.clone(), client_id.clone()))
-            .ok_or_else(|| refused("invalid_client"))?;
+        let app = self.apps.get(&(instance.clone(), client_id.clone())).ok_or_else(|| refused("invalid_client"))?;
         let secret = Secret::from(find(&form, "client_secret").unwrap_or_default());
         if app.secret != secret {
             return Err(refused("invalid_client"));
@@ -54,11 +51,7 @@ impl HalopsaState {
         if !app.has_agent {
             let page = "<!DOCTYPE html><html><body><h1>Server Error</h1></body></html>";
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return Err(Refused::with(SimResponse::new(
-                status,
-                "text/html; charset=utf-8",
-                page,
-            )));
+            return Err(Refused::with(SimResponse::new(status, "text/html; charset=utf-8", page)));
         }
         let scope = match find(&form, "grant_type") {
             Some("client_credentials") => find(&form, "scope").unwrap_or("all").to_owned(),
@@ -71,10 +64,7 @@ impl HalopsaState {
     /// Uses a refresh token: it works once.
     fn redeem(&mut self, token: Option<&str>, instance: &str, client_id: &str) -> Result<String, Refused> {
         let token = token.unwrap_or_default();
-        let known = self
-            .refresh
-            .get(token)
-            .filter(|(of, by, _)| of == instance && by == client_id);
+        let known = self.refresh.get(token).filter(|(of, by, _)| of == instance && by == client_id);
         if known.is_none() {
             return Err(refused("invalid_grant"));
         }
@@ -94,16 +84,11 @@ impl HalopsaState {
         if scope.split_whitespace().any(|name| name == "offline_access") {
             let refresh = random::token(&self.entropy, "sim-halo-rt.");
             body["refresh_token"] = refresh.as_str().into();
-            self.refresh
-                .insert(refresh, (instance.clone(), client_id, scope.clone()));
+            self.refresh.insert(refresh, (instance.clone(), client_id, scope.clone()));
         }
         self.issued += 1;
         self.tokens.retain(|_, token| now < token.expires);
-        let token = Token {
-            instance,
-            expires: now.saturating_add(lifetime),
-            scope,
-        };
+        let token = Token { instance, expires: now.saturating_add(lifetime), scope };
         self.tokens.insert(access, token);
         SimResponse::json(StatusCode::OK, &body).with_header("cache-control", "no-store")
     }

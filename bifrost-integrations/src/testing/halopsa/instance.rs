@@ -25,11 +25,8 @@ pub(crate) struct Instance {
 
 impl Instance {
     pub(crate) fn new(limit: Rate, now: Timestamp) -> Self {
-        let mut instance = Self {
-            window: RollingWindow::new(limit),
-            tables: BTreeMap::new(),
-            actions: BTreeMap::new(),
-        };
+        let mut instance =
+            Self { window: RollingWindow::new(limit), tables: BTreeMap::new(), actions: BTreeMap::new() };
         instance.born_with(Entity::Agent, agents());
         instance.born_with(Entity::Status, statuses());
         instance.born_with(Entity::TicketType, ticket_types());
@@ -37,11 +34,7 @@ impl Instance {
         let unknown = json!({"name": "Unknown", "inactive": false, "toplevel_id": 1, "datecreated": halo_time(now)});
         instance.born_with(Entity::Client, vec![(1, unknown)]);
         // Ticket numbers of a living instance are not small.
-        instance
-            .tables
-            .entry(Entity::Ticket)
-            .or_default()
-            .insert_as(2000, Row::new());
+        instance.tables.entry(Entity::Ticket).or_default().insert_as(2000, Row::new());
         instance.tables.entry(Entity::Ticket).or_default().remove(2000);
         instance
     }
@@ -74,9 +67,7 @@ impl Instance {
     }
 
     pub(crate) fn actions_of(&self, ticket: i64) -> impl Iterator<Item = &Row> {
-        self.actions
-            .range((ticket, i64::MIN)..=(ticket, i64::MAX))
-            .map(|(_, row)| row)
+        self.actions.range((ticket, i64::MIN)..=(ticket, i64::MAX)).map(|(_, row)| row)
     }
 
     pub(crate) fn time_entries(&self) -> usize {
@@ -116,9 +107,7 @@ impl Instance {
     pub(crate) fn show(&self, entity: Entity, row: &Row) -> Row {
         let mut shown = row.clone();
         let site_client = |site: i64| self.get(Entity::Site, site).and_then(|site| integer(site, "client_id"));
-        let client_of_user = integer(row, "site_id")
-            .filter(|_| entity == Entity::User)
-            .and_then(site_client);
+        let client_of_user = integer(row, "site_id").filter(|_| entity == Entity::User).and_then(site_client);
         if let Some(client) = client_of_user {
             shown.insert("client_id".to_owned(), client.into());
         }
@@ -172,12 +161,7 @@ fn statuses() -> Vec<(i64, Value)> {
 
 fn ticket_types() -> Vec<(i64, Value)> {
     let kind = |name: &str| json!({"name": name, "use": "ticket", "agentscanselect": true});
-    vec![
-        (1, kind("Incident")),
-        (3, kind("Service Request")),
-        (21, kind("New Starter")),
-        (24, kind("Alert")),
-    ]
+    vec![(1, kind("Incident")), (3, kind("Service Request")), (21, kind("New Starter")), (24, kind("Alert"))]
 }
 
 /// `newstatus` is what posting the outcome does to the ticket; 0 leaves it alone.

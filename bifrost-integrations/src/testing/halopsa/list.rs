@@ -69,11 +69,8 @@ fn is_active(entity: Entity, row: &Row, call: &Call) -> bool {
 
 /// Filters by id, single or as a list with commas.
 fn by_ids(entity: Entity, row: &Row, call: &Call) -> bool {
-    const SHARED: [(&str, &str); 3] = [
-        ("client_id", "client_id"),
-        ("site_id", "site_id"),
-        ("toplevel_id", "toplevel_id"),
-    ];
+    const SHARED: [(&str, &str); 3] =
+        [("client_id", "client_id"), ("site_id", "site_id"), ("toplevel_id", "toplevel_id")];
     const TICKET: [(&str, &str); 9] = [
         ("user_id", "user_id"),
         ("agent_id", "agent_id"),
@@ -85,23 +82,14 @@ fn by_ids(entity: Entity, row: &Row, call: &Call) -> bool {
         ("requesttype", "tickettype_id"),
         ("ticketids", "id"),
     ];
-    let of_tickets = if entity == Entity::Ticket {
-        TICKET.as_slice()
-    } else {
-        &[]
-    };
-    SHARED
-        .iter()
-        .chain(of_tickets)
-        .all(|(parameter, field)| match call.parameter(parameter) {
-            Some(wanted) if !wanted.is_empty() => {
-                let actual = integer(row, field);
-                wanted
-                    .split(',')
-                    .any(|id| id.trim().parse().ok() == actual && actual.is_some())
-            }
-            _ => true,
-        })
+    let of_tickets = if entity == Entity::Ticket { TICKET.as_slice() } else { &[] };
+    SHARED.iter().chain(of_tickets).all(|(parameter, field)| match call.parameter(parameter) {
+        Some(wanted) if !wanted.is_empty() => {
+            let actual = integer(row, field);
+            wanted.split(',').any(|id| id.trim().parse().ok() == actual && actual.is_some())
+        }
+        _ => true,
+    })
 }
 
 fn by_state(entity: Entity, row: &Row, call: &Call) -> bool {
@@ -133,9 +121,7 @@ fn by_search(row: &Row, call: &Call) -> bool {
 
 /// `[{"filter_name": …, "filter_type": 2, "filter_value": …}]`; type 2 means equal.
 fn by_advanced_search(row: &Row, call: &Call) -> bool {
-    let filters = call
-        .parameter("advanced_search")
-        .and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
+    let filters = call.parameter("advanced_search").and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
     filters.into_iter().flatten().all(|filter| {
         let actual = filter["filter_name"].as_str().and_then(|name| text(row, name));
         let wanted = filter["filter_value"].as_str();

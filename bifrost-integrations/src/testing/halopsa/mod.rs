@@ -41,10 +41,7 @@ pub struct HalopsaSettings {
 
 impl Default for HalopsaSettings {
     fn default() -> Self {
-        Self {
-            limit: Rate::per_seconds(300, 300),
-            access_lifetime: Duration::from_secs(3600),
-        }
+        Self { limit: Rate::per_seconds(300, 300), access_lifetime: Duration::from_secs(3600) }
     }
 }
 
@@ -109,10 +106,7 @@ impl HalopsaSimulator {
     pub fn instance(&self, name: &str) -> Self {
         let now = self.sims.clock().now();
         self.sims.world().halopsa.add_instance(name, now);
-        Self {
-            sims: self.sims.clone(),
-            instance: name.to_owned(),
-        }
+        Self { sims: self.sims.clone(), instance: name.to_owned() }
     }
 
     /// Registers an application.
@@ -232,12 +226,7 @@ impl HalopsaSimulator {
     }
 
     fn read<T: Default>(&self, look: impl FnOnce(&Instance) -> T) -> T {
-        self.sims
-            .world()
-            .halopsa
-            .instance(&self.instance)
-            .map(look)
-            .unwrap_or_default()
+        self.sims.world().halopsa.instance(&self.instance).map(look).unwrap_or_default()
     }
 }
 

@@ -46,10 +46,7 @@ impl Refused {
 
     /// 400 with a JSON string.
     pub(crate) fn bad(reason: impl Into<String>) -> Self {
-        Self::with(SimResponse::json(
-            StatusCode::BAD_REQUEST,
-            &Value::String(reason.into()),
-        ))
+        Self::with(SimResponse::json(StatusCode::BAD_REQUEST, &Value::String(reason.into())))
     }
 
     pub(crate) fn not_found() -> Self {
@@ -88,16 +85,11 @@ impl HalopsaState {
 
     pub(crate) fn add_instance(&mut self, name: &str, now: Timestamp) {
         let limit = self.settings.limit;
-        self.instances
-            .entry(name.to_owned())
-            .or_insert_with(|| Instance::new(limit, now));
+        self.instances.entry(name.to_owned()).or_insert_with(|| Instance::new(limit, now));
     }
 
     pub(crate) fn add_app(&mut self, instance: &str, client_id: &str, secret: &Secret) {
-        let app = App {
-            secret: secret.clone(),
-            has_agent: true,
-        };
+        let app = App { secret: secret.clone(), has_agent: true };
         self.apps.insert((instance.to_owned(), client_id.to_owned()), app);
     }
 
@@ -169,23 +161,14 @@ impl HalopsaState {
 
     fn resource(&mut self, call: &Call, resource: &str, rest: &[&str], moment: Moment) -> Answer {
         let token = call.bearer().and_then(|token| self.tokens.get(token));
-        let token = token
-            .filter(|token| moment.wall < token.expires)
-            .ok_or_else(Refused::unauthorized)?;
+        let token = token.filter(|token| moment.wall < token.expires).ok_or_else(Refused::unauthorized)?;
         let is_actions = resource == "actions";
         let entity = Entity::of_path(resource);
-        let area = if is_actions {
-            Some("tickets")
-        } else {
-            entity.and_then(Entity::scope)
-        };
+        let area = if is_actions { Some("tickets") } else { entity.and_then(Entity::scope) };
         if area.is_some_and(|area| !token.covers(area, call.is_write())) {
             return Err(Refused::forbidden());
         }
-        let instance = self
-            .instances
-            .get_mut(&token.instance)
-            .ok_or_else(Refused::unauthorized)?;
+        let instance = self.instances.get_mut(&token.instance).ok_or_else(Refused::unauthorized)?;
         if is_actions {
             return actions::answer(instance, call, rest, moment.wall);
         }
@@ -244,10 +227,7 @@ impl HalopsaState {
 /// The vendor's text, which is all a client gets: no header says how long to wait.
 fn rate_limited(rate: Rate) -> SimResponse {
     let minutes = rate.per.as_secs().div_ceil(60);
-    let text = format!(
-        "Rate Limit Reached - {} Requests per rolling {minutes} minute window",
-        rate.amount
-    );
+    let text = format!("Rate Limit Reached - {} Requests per rolling {minutes} minute window", rate.amount);
     SimResponse::new(StatusCode::TOO_MANY_REQUESTS, "text/plain", text)
 }
 
@@ -258,17 +238,11 @@ fn auth_info(call: &Call, instance: Option<String>) -> SimResponse {
 
 fn read(instance: &Instance, entity: Entity, id: i64) -> Answer {
     let row = instance.get(entity, id).ok_or_else(Refused::not_found)?;
-    Ok(SimResponse::json(
-        StatusCode::OK,
-        &Value::Object(instance.show(entity, row)),
-    ))
+    Ok(SimResponse::json(StatusCode::OK, &Value::Object(instance.show(entity, row))))
 }
 
 fn delete(instance: &mut Instance, entity: Entity, id: i64) -> Answer {
-    let built_in = matches!(
-        entity,
-        Entity::Agent | Entity::Status | Entity::TicketType | Entity::Outcome
-    );
+    let built_in = matches!(entity, Entity::Agent | Entity::Status | Entity::TicketType | Entity::Outcome);
     if built_in {
         return Err(Refused::method_not_allowed());
     }

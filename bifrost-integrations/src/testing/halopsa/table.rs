@@ -114,9 +114,7 @@ pub(crate) const UNSET_DATE: &str = "1900-01-01T00:00:00";
 pub(crate) fn integer(row: &Row, name: &str) -> Option<i64> {
     let value = row.get(name)?;
     value.as_i64().or_else(|| {
-        let number = value
-            .as_f64()
-            .filter(|number| number.fract() == 0.0 && number.abs() < 1e15)?;
+        let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15)?;
         #[allow(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
         Some(number as i64)
     })

@@ -25,11 +25,7 @@ fn the_token_endpoint() {
     sims.halopsa().remove_agent(DEMO_HALOPSA_CLIENT_ID);
     let page = halopsa_exchange(&sims, &[]);
     assert_eq!(page.status().unwrap(), 500);
-    assert!(
-        header(page.response().unwrap(), "content-type")
-            .unwrap()
-            .starts_with("text/html")
-    );
+    assert!(header(page.response().unwrap(), "content-type").unwrap().starts_with("text/html"));
     sims.halopsa().restore_agent(DEMO_HALOPSA_CLIENT_ID);
     assert_eq!(halopsa_exchange(&sims, &[]).json()["expires_in"], 3600);
 }
@@ -49,14 +45,8 @@ fn a_refresh_token_works_once() {
 fn who_may_do_what() {
     let (sims, clock) = world(|builder| builder);
     let with_scope = |scope: &str| {
-        let token = halopsa_exchange(&sims, &[("scope", scope)]).json()["access_token"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        Caller {
-            token,
-            ..Caller::halopsa(&sims)
-        }
+        let token = halopsa_exchange(&sims, &[("scope", scope)]).json()["access_token"].as_str().unwrap().to_owned();
+        Caller { token, ..Caller::halopsa(&sims) }
     };
     let post = json!([{"summary": "x"}]);
     for (scope, read, write, clients) in [
@@ -66,11 +56,7 @@ fn who_may_do_what() {
         ("read:customers", 403, 403, 200),
     ] {
         let caller = with_scope(scope);
-        let answers = (
-            caller.get("/Tickets").0,
-            caller.call("POST", "/Tickets", &post).0,
-            caller.get("/Client").0,
-        );
+        let answers = (caller.get("/Tickets").0, caller.call("POST", "/Tickets", &post).0, caller.get("/Client").0);
         assert_eq!(answers, (read, write, clients), "{scope}");
         assert_eq!(caller.get("/Agent/me").1["name"], "Hub API");
     }
@@ -139,28 +125,16 @@ fn a_ticket_from_creation_to_closing() {
     let new = json!([{"summary": "New starter", "details_html": "<p>Ann</p>", "tickettype_id": 21, "user_id": user}]);
     let (status, ticket) = caller.call("POST", "/Tickets", &new);
     assert_eq!(status, 201);
-    assert_eq!(
-        (&ticket["client_id"], &ticket["client_name"]),
-        (&json!(client.id), &json!("Contoso"))
-    );
-    assert_eq!(
-        (&ticket["status_id"], &ticket["dateclosed"]),
-        (&json!(1), &json!("1900-01-01T00:00:00"))
-    );
+    assert_eq!((&ticket["client_id"], &ticket["client_name"]), (&json!(client.id), &json!("Contoso")));
+    assert_eq!((&ticket["status_id"], &ticket["dateclosed"]), (&json!(1), &json!("1900-01-01T00:00:00")));
     let id = ticket["id"].as_i64().unwrap();
 
     let action = |body: Value| caller.call("POST", "/Actions", &json!([body]));
     let (status, refused) = action(json!({"ticket_id": id, "note": "x"}));
-    assert_eq!(
-        (status, refused),
-        (400, json!("An Outcome must be entered for this Action"))
-    );
+    assert_eq!((status, refused), (400, json!("An Outcome must be entered for this Action")));
     assert_eq!(action(json!({"ticket_id": id + 1, "outcome_id": 7})).0, 404);
     let (status, first) = action(json!({"ticket_id": id, "outcome_id": 7, "note": "x", "timetaken": 0.25}));
-    assert_eq!(
-        (status, &first["id"], &first["outcome"]),
-        (201, &json!(1), &json!("Internal Note"))
-    );
+    assert_eq!((status, &first["id"], &first["outcome"]), (201, &json!(1), &json!("Internal Note")));
     let second = action(json!({"ticket_id": id, "outcome": "time entry", "timetaken": 0.5, "new_status": 2})).1;
     assert_eq!(second["id"], 2);
     let now = sims.halopsa().ticket(id).unwrap();
@@ -169,22 +143,11 @@ fn a_ticket_from_creation_to_closing() {
 
     action(json!({"ticket_id": id, "outcome_id": 16}));
     let closed = caller.get(&format!("/Tickets/{id}")).1;
-    assert_eq!(
-        (&closed["status_id"], &closed["hasbeenclosed"]),
-        (&json!(9), &json!(true))
-    );
+    assert_eq!((&closed["status_id"], &closed["hasbeenclosed"]), (&json!(9), &json!(true)));
     assert_eq!(caller.get("/Tickets?open_only=true").1["record_count"], 0);
     assert_eq!(caller.get(&format!("/Actions/2?ticket_id={id}")).1["timetaken"], 0.5);
-    assert_eq!(
-        caller.call("POST", "/Tickets", &json!([{"id": id, "status_id": 1}])).1["summary"],
-        "New starter"
-    );
-    assert_eq!(
-        caller
-            .call("DELETE", &format!("/Tickets/{id}?reason=test"), &Value::Null)
-            .0,
-        200
-    );
+    assert_eq!(caller.call("POST", "/Tickets", &json!([{"id": id, "status_id": 1}])).1["summary"], "New starter");
+    assert_eq!(caller.call("DELETE", &format!("/Tickets/{id}?reason=test"), &Value::Null).0, 200);
     assert_eq!(sims.halopsa().action_count(), 0);
 }
 
@@ -207,10 +170,7 @@ fn writes_are_checked() {
     ] {
         assert_eq!(caller.call("POST", path, &body).0, 400, "{path} {body}");
     }
-    assert_eq!(
-        caller.call("POST", "/Tickets", &json!([{"id": 5, "summary": "x"}])).0,
-        404
-    );
+    assert_eq!(caller.call("POST", "/Tickets", &json!([{"id": 5, "summary": "x"}])).0, 404);
     assert_eq!(caller.call("POST", "/Status", &json!([{"name": "x"}])).0, 405);
     assert!(sims.halopsa().tickets().is_empty());
 }
@@ -218,25 +178,12 @@ fn writes_are_checked() {
 #[test]
 fn a_client_is_born_with_site_and_general_user() {
     let (sims, caller) = demo();
-    let (_, client) = caller.call(
-        "POST",
-        "/Client",
-        &json!([{"name": "Northwind", "newclient_sitename": "HQ"}]),
-    );
-    let site = sims
-        .halopsa()
-        .sites()
-        .into_iter()
-        .find(|site| site.name == "HQ")
-        .unwrap();
+    let (_, client) = caller.call("POST", "/Client", &json!([{"name": "Northwind", "newclient_sitename": "HQ"}]));
+    let site = sims.halopsa().sites().into_iter().find(|site| site.name == "HQ").unwrap();
     assert_eq!(client["main_site_id"], site.id);
     let users = caller.get(&format!("/Users?client_id={}", client["id"])).1;
     assert_eq!(users["users"][0]["name"], "General User");
-    assert_eq!(
-        users["users"][0]["site_id"].to_string(),
-        format!("{}.0", site.id),
-        "numbers come with a fraction"
-    );
+    assert_eq!(users["users"][0]["site_id"].to_string(), format!("{}.0", site.id), "numbers come with a fraction");
 
     let ann = json!([{"firstname": "Ann", "surname": "Lee", "site_id": site.id, "emailaddress": "ann@n.example", "azureoid": "abc"}]);
     assert_eq!(caller.call("POST", "/Users", &ann).1["name"], "Ann Lee");
@@ -273,20 +220,11 @@ fn instances_are_apart() {
     let (sims, caller) = demo();
     let other = sims.halopsa().instance("other");
     other.add_app("app", &Secret::from("secret"));
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", "app"),
-        ("client_secret", "secret"),
-        ("scope", "all"),
-    ];
+    let form =
+        [("grant_type", "client_credentials"), ("client_id", "app"), ("client_secret", "secret"), ("scope", "all")];
     let token = now(&sims, post_form("https://x.halopsa.com/auth/token?tenant=other", &form)).json();
     let token = token["access_token"].as_str().unwrap();
-    let post = request(
-        "POST",
-        "https://x.halopsa.com/api/Tickets",
-        token,
-        &json!([{"summary": "x"}]),
-    );
+    let post = request("POST", "https://x.halopsa.com/api/Tickets", token, &json!([{"summary": "x"}]));
     assert_eq!(now(&sims, post).status().unwrap(), 201);
     assert_eq!((other.tickets().len(), sims.halopsa().tickets().len()), (1, 0));
     assert_eq!(caller.get("/Tickets").1["record_count"], 0);

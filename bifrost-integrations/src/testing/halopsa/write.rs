@@ -67,11 +67,7 @@ fn update(instance: &mut Instance, entity: Entity, id: i64, changes: Row, now: T
 
 /// The same fact has one name in tickets and another elsewhere.
 fn change_field(entity: Entity) -> &'static str {
-    if entity == Entity::Ticket {
-        "last_update"
-    } else {
-        "lastupdate"
-    }
+    if entity == Entity::Ticket { "last_update" } else { "lastupdate" }
 }
 
 fn create(instance: &mut Instance, entity: Entity, mut row: Row, now: Timestamp) -> Result<i64, Refused> {
@@ -137,11 +133,7 @@ fn create_ticket(instance: &mut Instance, mut row: Row, now: Timestamp) -> Resul
 /// Moves a ticket to a status.
 pub(crate) fn set_status(ticket: &mut Row, status: i64, now: Timestamp) {
     ticket.insert("status_id".to_owned(), status.into());
-    let (closed, at) = if status == STATUS_CLOSED {
-        (true, halo_time(now))
-    } else {
-        (false, UNSET_DATE.to_owned())
-    };
+    let (closed, at) = if status == STATUS_CLOSED { (true, halo_time(now)) } else { (false, UNSET_DATE.to_owned()) };
     ticket.insert("dateclosed".to_owned(), at.into());
     if closed {
         ticket.insert("hasbeenclosed".to_owned(), true.into());
@@ -169,24 +161,10 @@ fn full_name(row: &Row) -> Result<String, Refused> {
 
 /// Numbers that are whole by declaration must come whole.
 fn check_whole(entity: Entity, row: &Row) -> Result<(), Refused> {
-    const TICKET: [&str; 7] = [
-        "id",
-        "client_id",
-        "site_id",
-        "user_id",
-        "agent_id",
-        "status_id",
-        "tickettype_id",
-    ];
-    let whole = if entity == Entity::Ticket {
-        TICKET.as_slice()
-    } else {
-        &["id"]
-    };
-    let wrong = whole.iter().find(|name| {
-        row.get(**name)
-            .is_some_and(|value| !value.is_null() && value.as_i64().is_none())
-    });
+    const TICKET: [&str; 7] = ["id", "client_id", "site_id", "user_id", "agent_id", "status_id", "tickettype_id"];
+    let whole = if entity == Entity::Ticket { TICKET.as_slice() } else { &["id"] };
+    let wrong =
+        whole.iter().find(|name| row.get(**name).is_some_and(|value| !value.is_null() && value.as_i64().is_none()));
     match wrong {
         Some(name) => Err(Refused::with(SimResponse::json(
             StatusCode::BAD_REQUEST,

@@ -64,21 +64,12 @@ struct Row {
 }
 
 const fn row(code: u32, error: &'static str, status: StatusCode, text: &'static str) -> Row {
-    Row {
-        code,
-        error,
-        status,
-        text,
-        suberror: None,
-    }
+    Row { code, error, status, text, suberror: None }
 }
 
 impl Row {
     const fn sub(self, suberror: &'static str) -> Self {
-        Self {
-            suberror: Some(suberror),
-            ..self
-        }
+        Self { suberror: Some(suberror), ..self }
     }
 }
 
@@ -90,29 +81,15 @@ impl AadError {
         match self {
             Self::WrongSecret => row(7_000_215, "invalid_client", DENIED, "the client secret is wrong"),
             Self::ExpiredSecret => row(7_000_222, "invalid_client", DENIED, "the client secret has expired"),
-            Self::NoSecret => row(
-                7_000_218,
-                "invalid_client",
-                DENIED,
-                "no client secret or assertion was sent",
-            ),
+            Self::NoSecret => row(7_000_218, "invalid_client", DENIED, "no client secret or assertion was sent"),
             Self::UnknownTenant => row(90_002, "invalid_request", BAD, "there is no such tenant"),
-            Self::AppNotInTenant => row(
-                700_016,
-                "unauthorized_client",
-                BAD,
-                "the application is not in the tenant",
-            ),
+            Self::AppNotInTenant => row(700_016, "unauthorized_client", BAD, "the application is not in the tenant"),
             Self::ConsentRequired => {
                 row(65_001, "invalid_grant", BAD, "nobody consented to the application").sub("consent_required")
             }
-            Self::MfaRequired => row(
-                50_076,
-                "interaction_required",
-                BAD,
-                "multi-factor authentication is required",
-            )
-            .sub("basic_action"),
+            Self::MfaRequired => {
+                row(50_076, "interaction_required", BAD, "multi-factor authentication is required").sub("basic_action")
+            }
             Self::ConditionalAccess => {
                 row(53_003, "interaction_required", BAD, "a policy blocks the request").sub("message_only")
             }
@@ -126,12 +103,9 @@ impl AadError {
             Self::InvalidGrant => row(70_000, "invalid_grant", BAD, "the refresh token is not valid"),
             Self::MissingParameter => row(900_144, "invalid_request", BAD, "the body lacks a required parameter"),
             Self::UnsupportedGrant => row(70_003, "unsupported_grant_type", BAD, "the grant type is not supported"),
-            Self::DirectoryUnavailable => row(
-                90_033,
-                "temporarily_unavailable",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the directory is down",
-            ),
+            Self::DirectoryUnavailable => {
+                row(90_033, "temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE, "the directory is down")
+            }
             Self::LoopDetected => row(50_196, "invalid_request", BAD, "the same request came too often"),
         }
     }

@@ -122,22 +122,12 @@ impl IdentitySimulator {
 
     /// Refuses the next request for `tenant` with `error`.
     pub fn fail_next(&self, tenant: &str, error: AadError) {
-        self.0.script(
-            FaultRule::new(Fault::Aad { error })
-                .on(Provider::Identity)
-                .tenant(tenant)
-                .times(1),
-        );
+        self.0.script(FaultRule::new(Fault::Aad { error }).on(Provider::Identity).tenant(tenant).times(1));
     }
 
     /// Answers the next request for `tenant` with 429.
     pub fn throttle_next(&self, tenant: &str, retry_after: RetryAfter) {
-        self.0.script(
-            FaultRule::new(Fault::throttled(retry_after))
-                .on(Provider::Identity)
-                .tenant(tenant)
-                .times(1),
-        );
+        self.0.script(FaultRule::new(Fault::throttled(retry_after)).on(Provider::Identity).tenant(tenant).times(1));
     }
 
     /// Refuses every request for `tenant` with `error`, as a changed policy does, until [`heal`](Self::heal).

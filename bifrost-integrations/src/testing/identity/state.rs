@@ -183,21 +183,13 @@ impl IdentityState {
             Some(token) => Some(self.redeem(&token, &client_id, now)?),
             None => None,
         };
-        Ok(Granted {
-            tenant: directory.id.clone(),
-            client_id,
-            scope: scope.to_owned(),
-            family,
-        })
+        Ok(Granted { tenant: directory.id.clone(), client_id, scope: scope.to_owned(), family })
     }
 
     fn check_secret(&self, client_id: &str, secret: Option<&str>, now: Timestamp) -> Result<(), AadError> {
         let known = self.secrets.get(client_id).ok_or(AadError::AppNotInTenant)?;
         let secret = Secret::from(secret.ok_or(AadError::NoSecret)?);
-        let expires = known
-            .iter()
-            .filter(|(right, _)| *right == secret)
-            .map(|(_, expires)| *expires);
+        let expires = known.iter().filter(|(right, _)| *right == secret).map(|(_, expires)| *expires);
         let mut expires = expires.peekable();
         if expires.peek().is_none() {
             return Err(AadError::WrongSecret);
@@ -242,11 +234,8 @@ impl IdentityState {
         }
         self.forget_expired(now);
         self.issued += 1;
-        let access = Access {
-            tenant: granted.tenant,
-            client_id: granted.client_id,
-            expires: now.saturating_add(lifetime),
-        };
+        let access =
+            Access { tenant: granted.tenant, client_id: granted.client_id, expires: now.saturating_add(lifetime) };
         self.access.insert(token, access);
         SimResponse::json(StatusCode::OK, &body)
             .with_header("cache-control", "no-store, no-cache")
@@ -255,13 +244,8 @@ impl IdentityState {
 
     fn issue_refresh(&mut self, family: u64, client_id: &str, home: &str, now: Timestamp) -> String {
         let token = random::token(&self.entropy, "sim-rt.");
-        let refresh = Refresh {
-            family,
-            client_id: client_id.to_owned(),
-            home: home.to_owned(),
-            used: false,
-            since: now,
-        };
+        let refresh =
+            Refresh { family, client_id: client_id.to_owned(), home: home.to_owned(), used: false, since: now };
         self.refresh.insert(token.clone(), refresh);
         token
     }
@@ -270,8 +254,7 @@ impl IdentityState {
     fn forget_expired(&mut self, now: Timestamp) {
         if self.issued % 1024 == 1023 {
             let grace = std::time::Duration::from_secs(3600);
-            self.access
-                .retain(|_, access| now < access.expires.saturating_add(grace));
+            self.access.retain(|_, access| now < access.expires.saturating_add(grace));
         }
     }
 
@@ -294,10 +277,7 @@ impl IdentityState {
 
 /// Client id and secret from the body, or from HTTP Basic (RFC 6749 section 2.3.1: both parts form-encoded).
 fn credentials(call: &Call, form: &[(String, String)]) -> Option<(String, Option<String>)> {
-    if let Some(basic) = call
-        .header("authorization")
-        .and_then(|value| value.strip_prefix("Basic "))
-    {
+    if let Some(basic) = call.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
         let bytes = base64::engine::general_purpose::STANDARD.decode(basic.trim()).ok()?;
         let text = String::from_utf8(bytes).ok()?;
         let (id, secret) = text.split_once(':')?;
@@ -324,11 +304,7 @@ fn check_scope(scope: &str, delegated: bool, call: &Call) -> Result<(), AadError
     if resources.any(|other| other.rsplit_once('/').is_none_or(|(other, _)| other != resource)) {
         return Err(AadError::InvalidScope);
     }
-    if is_graph(resource, call) {
-        Ok(())
-    } else {
-        Err(AadError::UnknownResource)
-    }
+    if is_graph(resource, call) { Ok(()) } else { Err(AadError::UnknownResource) }
 }
 
 /// The public names of Graph, its application id, and the simulator's own address.
@@ -341,10 +317,7 @@ fn is_graph(resource: &str, call: &Call) -> bool {
         "00000003-0000-0000-c000-000000000000",
     ];
     let resource = resource.trim_end_matches('/');
-    let own = call
-        .base
-        .strip_suffix("/identity")
-        .map(|server| format!("{server}/graph"));
+    let own = call.base.strip_suffix("/identity").map(|server| format!("{server}/graph"));
     GRAPH.contains(&resource) || own.as_deref() == Some(resource)
 }
 

@@ -17,37 +17,17 @@ fn what_is_wrong_is_told_by_number() {
     let graph = "https://graph.microsoft.com";
     for (tenant, more, status, expected) in [
         ("contoso", vec![("client_secret", "wrong")], 401, 7_000_215),
-        (
-            "contoso",
-            vec![("client_id", "9b0f0000-0000-4000-8000-000000000000")],
-            400,
-            700_016,
-        ),
+        ("contoso", vec![("client_id", "9b0f0000-0000-4000-8000-000000000000")], 400, 700_016),
         ("nowhere", vec![], 400, 90_002),
         ("common", vec![], 400, 9_001_023),
         ("consumers", vec![], 400, 9_001_023),
         ("fabrikam", vec![], 400, 700_016),
         ("adatum", vec![], 400, 65_001),
         ("contoso", vec![("scope", "User.Read")], 400, 70_011),
-        (
-            "contoso",
-            vec![("scope", "https://graph.microsoft.com/User.Read")],
-            400,
-            70_011,
-        ),
-        (
-            "contoso",
-            vec![("scope", "https://vault.azure.net/.default")],
-            400,
-            500_011,
-        ),
+        ("contoso", vec![("scope", "https://graph.microsoft.com/User.Read")], 400, 70_011),
+        ("contoso", vec![("scope", "https://vault.azure.net/.default")], 400, 500_011),
         ("contoso", vec![("grant_type", "password")], 400, 70_003),
-        (
-            "contoso",
-            vec![("grant_type", "refresh_token"), ("refresh_token", "x")],
-            400,
-            70_000,
-        ),
+        ("contoso", vec![("grant_type", "refresh_token"), ("refresh_token", "x")], 400, 70_000),
     ] {
         let outcome = exchange(&sims, tenant, &more);
         assert_eq!(
@@ -76,8 +56,7 @@ fn a_second_secret_outlives_the_first() {
     let (sims, clock) = world(|builder| builder);
     sims.identity().expire_secrets(DEMO_CLIENT_ID);
     let end = bifrost_core::Clock::now(&clock).saturating_add(seconds(60));
-    sims.identity()
-        .add_secret(DEMO_CLIENT_ID, &Secret::from("second"), Some(end));
+    sims.identity().add_secret(DEMO_CLIENT_ID, &Secret::from("second"), Some(end));
     let second = || code(&exchange(&sims, "contoso", &[("client_secret", "second")]));
     assert_eq!(second(), 0);
     clock.advance(seconds(60));
@@ -93,10 +72,7 @@ fn tokens_expire_by_the_clock_and_can_be_revoked() {
     assert_eq!(caller.get("/users").0, 200);
     clock.advance(seconds(1));
     let (status, body) = caller.get("/users");
-    assert_eq!(
-        (status, &body["error"]["code"]),
-        (401, &Value::from("InvalidAuthenticationToken"))
-    );
+    assert_eq!((status, &body["error"]["code"]), (401, &Value::from("InvalidAuthenticationToken")));
 
     let fresh = Caller::graph(&sims, "contoso");
     let other = Caller::graph(&sims, "fabrikam");
@@ -151,10 +127,7 @@ fn refresh_tokens_rotate_and_work_for_every_tenant() {
 #[test]
 fn reuse_detection_revokes_the_family() {
     let (sims, _) = world(|builder| {
-        builder.with_identity_settings(IdentitySettings {
-            reuse_detection: true,
-            ..IdentitySettings::default()
-        })
+        builder.with_identity_settings(IdentitySettings { reuse_detection: true, ..IdentitySettings::default() })
     });
     let first = sims.identity().sign_in("provider", DEMO_CLIENT_ID).unwrap();
     let second = next(&refresh(&sims, "contoso", first.expose()));
@@ -174,12 +147,7 @@ fn an_idle_refresh_token_dies() {
 fn neither_log_nor_debug_shows_a_secret() {
     let (sims, _) = world(|builder| builder);
     let token = graph_token(&sims, "contoso");
-    let shown = format!(
-        "{:?} {:?} {:?}",
-        sims.requests(),
-        sims.identity().exchanges(),
-        *sims.world()
-    );
+    let shown = format!("{:?} {:?} {:?}", sims.requests(), sims.identity().exchanges(), *sims.world());
     assert!(!shown.contains(DEMO_CLIENT_SECRET));
     let log = serde_json::to_string(&sims.requests()).unwrap();
     assert!(!log.contains(&token));
