@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use bifrost::connection::{Cause, ConnectionState, ConnectionStatus};
 use bifrost::credential::{ExchangeFailure, ExchangeRequest, TokenKey, TokenSet};
 use bifrost::integration::{IntegrationSnapshot, Outbound, ProviderDescriptor};
+use bifrost::store::seal::EphemeralKey;
+use bifrost::testing::SeededEntropy;
 use bifrost::{
     Clock, Connection, ConnectionSettings, Credential, Error, ErrorKind, Hub, HubConfig, Integration, NewTenant,
     ProviderId, Result, Retry, Secret, Tenant,
@@ -15,6 +17,7 @@ use bifrost::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 
+use crate::refusing::Refusing;
 use crate::world::{Counter, Disk, clock, contoso, eventually, pause};
 
 /// A provider with an identity platform that rotates refresh tokens and revokes the family when one comes twice.
@@ -372,4 +375,26 @@ async fn a_connection_that_is_held_works_after_its_tenant_has_rested() {
     assert_eq!(held.tokens().token(&key).await.unwrap().generation(), 1, "taken from the store");
     tenant.connections().disable("idp").await.unwrap();
     assert!(held.tokens().token(&key).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_shown_to_nobody_before_it_is_stored() {
+    let (store, provider) = (Refusing::new(), Provider::new([]));
+    let keys = Arc::new(EphemeralKey::generate(Arc::new(SeededEntropy::new(1))));
+    let hub = Hub::builder()
+        .with_store(Arc::new(store.clone()), keys)
+        .with_clock(clock())
+        .with_integration(Arc::new(provider.clone()));
+    let hub = hub.start().await.unwrap();
+    let tenant = connect(&hub, grant()).await;
+    let asking = tenant.clone();
+    let waiting = tokio::spawn(async move { token(&asking).await });
+    eventually("the exchange is sent", async || provider.exchanges() == 1).await;
+    store.refuse(ErrorKind::StoreFull, None);
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::StoreFull);
+    assert_eq!(token(&tenant).await.unwrap_err().kind(), ErrorKind::StoreFull, "kept back while it is not stored");
+    store.recover();
+    assert_eq!(token(&tenant).await.unwrap(), "contoso-1", "the rotation was not lost");
+    assert_eq!(provider.exchanges(), 1);
+    assert!(!provider.0.grant.lock().unwrap().revoked);
 }

@@ -13,6 +13,7 @@ mod effects;
 mod executions;
 mod lifecycle;
 mod onboarding;
+mod refusing;
 mod supervision;
 mod tenancy;
 mod world;
