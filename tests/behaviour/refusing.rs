@@ -1,5 +1,6 @@
 //! A store that can be told to refuse.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -17,16 +18,23 @@ type Refusal = (ErrorKind, Option<Prefix>);
 pub(crate) struct Refusing {
     inner: MemoryStore,
     refuse: Arc<Mutex<Option<Refusal>>>,
+    once: Arc<AtomicBool>,
 }
 
 impl Refusing {
     pub(crate) fn new() -> Self {
-        Self { inner: MemoryStore::new(), refuse: Arc::default() }
+        Self { inner: MemoryStore::new(), refuse: Arc::default(), once: Arc::default() }
     }
 
     pub(crate) fn refuse(&self, kind: ErrorKind, tenant: Option<&str>) {
         let scope = tenant.map(|name| Scope::tenant(TenantId::new(name).unwrap()).all());
         *self.refuse.lock().unwrap() = Some((kind, scope));
+    }
+
+    /// Refuses the next commit alone.
+    pub(crate) fn refuse_once(&self, kind: ErrorKind) {
+        self.refuse(kind, None);
+        self.once.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn recover(&self) {
@@ -50,7 +58,12 @@ impl Refusing {
 impl Store for Refusing {
     fn commit(&self, batch: Batch) -> BoxFuture<'static, Result<CommitSeq>> {
         match self.refusal(&batch) {
-            Some(error) => ready(Err(error)).boxed(),
+            Some(error) => {
+                if self.once.swap(false, Ordering::SeqCst) {
+                    self.recover();
+                }
+                ready(Err(error)).boxed()
+            }
             None => self.inner.commit(batch),
         }
     }

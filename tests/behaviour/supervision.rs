@@ -60,9 +60,7 @@ async fn a_store_that_refuses_a_single_step_fails_no_execution() {
         let hub = hub(&store, &steps).await;
         let handle = contoso(&hub).await.run("work", ()).await.unwrap();
         pause(Duration::from_millis(3_995)).await;
-        store.refuse(kind, None);
-        pause(Duration::from_millis(7)).await;
-        store.recover();
+        store.refuse_once(kind);
         assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Succeeded, "{kind:?}");
         let events: Vec<u64> = handle.events(1).map(|event| event.seq).collect().await;
         assert_eq!(events, (1..=events.len() as u64).collect::<Vec<_>>(), "no gap where the store refused");
