@@ -164,7 +164,7 @@ impl<'a> Call<'a> {
         // A 500 can be the fault of one request, and says that somebody is there.
         self.note_health(!matches!(answer.status.as_u16(), 502..=504));
         if self.stack.classifier.accepts(&answer) {
-            permit.answered();
+            permit.accepted(&self.stack.classifier.closures(&answer));
             return None;
         }
         if answer.status == StatusCode::UNAUTHORIZED && token.is_some() && self.replaced.is_none() {

@@ -8,7 +8,7 @@ use http::Request;
 
 use super::*;
 use crate::http::scripted::{Reply, ScriptedTransport, json};
-use crate::http::stack::tests::{Tokens, World, connection, failing, world};
+use crate::http::stack::tests::{Tokens, World, connection, connection_with, failing, world};
 use crate::http::transport::TransportErrorKind;
 use crate::http::{HttpStack, StackConfig};
 
@@ -118,6 +118,12 @@ async fn tenants_and_connections_never_share() {
     let others = others.map(|(tenant, id)| connection(tenant, id, Arc::clone(&tokens)));
     join_all(others.iter().map(|connection| world.stack.send(connection, get("/users")))).await;
     assert_eq!((world.sent(), world.stack.shared()), (3, 1));
+
+    let settings = ConnectionSettings::new(world.stack.descriptor().id.clone()).allow_private_host("api.example");
+    let changed = connection_with(settings, "contoso", "main", tokens);
+    let both = [&others[0], &changed];
+    join_all(both.map(|connection| world.stack.send(connection, get("/users")))).await;
+    assert_eq!((world.sent(), world.stack.shared()), (5, 1), "what was set anew since is another connection");
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,9 +232,16 @@ fn one_in_twenty_seconds() -> RateLimit {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lone_caller_learns_the_cause_of_a_late_end() {
-    let world = world(slow(100));
-    let failed = world.stack.send(&world.connection, get("/users").with_deadline(Duration::from_secs(3))).await;
-    let failed = failed.unwrap_err();
-    assert_eq!((failed.kind(), failed.context("attempt")), (ErrorKind::Timeout, Some("1")));
+async fn a_call_that_ends_with_its_deadline_says_why() {
+    let world = world(ScriptedTransport::new());
+    let key = Key::of(&world.connection, &get("/users"), || Ok("https://api.example/".parse().unwrap()));
+    let (until, clock) = (Duration::from_secs(1), Arc::clone(&world.clock));
+    let joined = Flights::default().join(key.unwrap().unwrap(), world.clock.as_ref(), until, |_| async move {
+        // A timer may be late by a moment.
+        clock.sleep(until + Duration::from_millis(1)).await;
+        Err(Error::internal("test", "the cause").source(std::fmt::Error))
+    });
+    let failed = joined.answer(world.clock.as_ref()).await.unwrap_err();
+    assert_eq!(failed.message(), "the cause");
+    assert!(std::error::Error::source(&failed).is_some(), "a lone caller gets the failure itself");
 }

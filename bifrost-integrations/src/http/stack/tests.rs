@@ -108,11 +108,20 @@ pub(in crate::http) fn world(transport: ScriptedTransport) -> World {
 }
 
 pub(in crate::http) fn connection(tenant: &str, id: &str, tokens: Arc<Tokens>) -> Connection {
+    connection_with(ConnectionSettings::new(descriptor().id), tenant, id, tokens)
+}
+
+pub(in crate::http) fn connection_with(
+    settings: ConnectionSettings,
+    tenant: &str,
+    id: &str,
+    tokens: Arc<Tokens>,
+) -> Connection {
     Connection::new(
         TenantId::new(tenant).unwrap(),
         ConnectionId::new(id).unwrap(),
         None,
-        Arc::new(ConnectionSettings::new(ProviderId::new("example").unwrap())),
+        Arc::new(settings),
         tokens,
         Arc::new(Nothing(descriptor())),
     )
