@@ -3,7 +3,7 @@
 //! Each inner call keeps its own promise: a throttled or failed one is sent again after its own `Retry-After` while
 //! the others are done; one that must not be repeated and whose outcome is unknown ends as `UnknownOutcome`. Answers
 //! come in the order of the requests. Inner calls count separately against Graph's limits, so a batch saves round
-//! trips, not budget; what one of them learns of a limit holds for all callers ([`limits`]).
+//! trips, not budget; what one of them learns of a limit holds for all callers (`limits`).
 
 mod limits;
 

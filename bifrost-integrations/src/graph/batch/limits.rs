@@ -105,7 +105,7 @@ mod tests {
             .then(move |_| Ok(reply(200, json!({ "responses": first }).to_string())))
             .otherwise(|request| Ok(reply(200, accepted(request.body()).to_string())));
         let sender = Arc::new(transport.clone());
-        let graph = GraphIntegration::over(sender, Arc::new(clock.clone()), Arc::new(SeededEntropy::new(1))).unwrap();
+        let graph = GraphIntegration::over(sender, Arc::new(clock), Arc::new(SeededEntropy::new(1))).unwrap();
         let connection = connect_over(Arc::new(graph));
         World { clock, transport, connection }
     }
@@ -119,7 +119,7 @@ mod tests {
 
     impl World {
         async fn batch(&self, ids: &[&str]) -> Vec<Result<Response<Bytes>>> {
-            let graph = Graph::new(self.connection.clone()).unwrap().with_clock(Arc::new(self.clock.clone()));
+            let graph = Graph::new(self.connection.clone()).unwrap().with_clock(Arc::new(self.clock));
             graph.batch(ids.iter().map(|id| requests::delete(id).unwrap()).collect()).await
         }
 

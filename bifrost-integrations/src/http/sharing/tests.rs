@@ -20,7 +20,6 @@ fn slow(seconds: u64) -> ScriptedTransport {
 fn slow_with(seconds: u64, reply: fn(usize) -> Reply) -> ScriptedTransport {
     let clock = TokioClock::starting_at(Timestamp::from_millis(0));
     (0..20).fold(ScriptedTransport::new(), |transport, place| {
-        let clock = clock.clone();
         transport.then_async(move |_| {
             let sleep = clock.sleep(Duration::from_secs(seconds));
             async move {
