@@ -81,7 +81,7 @@ mod tests {
         tenant["headers"]["x-ms-throttle-scope"] = "Tenant/Write/a/t".into();
         let all = json!({"responses": [
             throttled("0", 429, "5"), {"id": "1", "status": 429}, throttled("2", 503, "9"), tenant, done("4"),
-            {"id": "5", "status": 503}, {"id": "6", "status": 404}, {"id": "7", "status": 0},
+            {"id": "5", "status": 503}, {"id": "6", "status": 404}, {"id": "7", "status": 0}, throttled("8", 429, "1"),
         ]});
         let expected =
             [(LimitScope::AppTenant, Direction::All, Some(9)), (LimitScope::Tenant, Direction::Writes, Some(3))];

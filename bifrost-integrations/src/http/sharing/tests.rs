@@ -244,3 +244,31 @@ async fn a_call_that_ends_with_its_deadline_says_why() {
     assert_eq!(failed.message(), "the cause");
     assert!(std::error::Error::source(&failed).is_some(), "a lone caller gets the failure itself");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_many_threads_whoever_stays_gets_the_answer() {
+    let transport = (0..400).fold(ScriptedTransport::new(), |transport, _| {
+        transport.then_async(|_| {
+            let busy = async {
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+                Ok(json(200, "{}"))
+            };
+            busy.boxed()
+        })
+    });
+    let world = Arc::new(world(transport));
+    for round in 0..25 {
+        let spawn = |_| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { world.body(get("/users")).await })
+        };
+        let callers: Vec<_> = (0..16).map(spawn).collect();
+        callers.iter().take(round % 16).for_each(|caller| caller.abort());
+        for (place, caller) in join_all(callers).await.into_iter().enumerate() {
+            assert!(place < round % 16 || caller.is_ok_and(|body| body == "{}"), "{place} in round {round}");
+        }
+    }
+    assert!(world.is_quiet());
+}
