@@ -36,19 +36,12 @@ impl Scripted {
     ) -> (Arc<Self>, Connection) {
         let id = ProviderId::new(provider).unwrap();
         let scripted = Arc::new(Self {
-            descriptor: ProviderDescriptor { id: id.clone(), title: "scripted", limits: Vec::new() },
+            descriptor: ProviderDescriptor { id, title: "scripted", limits: Vec::new() },
             classifier,
             script: Mutex::new(script.into()),
             sent: Mutex::default(),
         });
-        let connection = Connection::new(
-            TenantId::new("contoso").unwrap(),
-            ConnectionId::new(provider).unwrap(),
-            None,
-            Arc::new(ConnectionSettings::new(id)),
-            Arc::new(NoTokens),
-            Arc::clone(&scripted) as Arc<dyn Integration>,
-        );
+        let connection = connect_over(Arc::clone(&scripted) as Arc<dyn Integration>);
         (scripted, connection)
     }
 
@@ -56,6 +49,19 @@ impl Scripted {
     pub(crate) fn sent(&self) -> Vec<Outbound> {
         self.sent.lock().unwrap().clone()
     }
+}
+
+/// A connection that sends over `integration` itself and needs no token exchange.
+pub(crate) fn connect_over(integration: Arc<dyn Integration>) -> Connection {
+    let id = integration.descriptor().id.clone();
+    Connection::new(
+        TenantId::new("contoso").unwrap(),
+        ConnectionId::new(id.as_str()).unwrap(),
+        None,
+        Arc::new(ConnectionSettings::new(id)),
+        Arc::new(NoTokens),
+        integration,
+    )
 }
 
 /// A JSON answer.

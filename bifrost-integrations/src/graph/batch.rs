@@ -3,7 +3,9 @@
 //! Each inner call keeps its own promise: a throttled or failed one is sent again after its own `Retry-After` while
 //! the others are done; one that must not be repeated and whose outcome is unknown ends as `UnknownOutcome`. Answers
 //! come in the order of the requests. Inner calls count separately against Graph's limits, so a batch saves round
-//! trips, not budget.
+//! trips, not budget; what one of them learns of a limit holds for all callers (`limits`).
+
+mod limits;
 
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+pub(super) use self::limits::closures;
 use super::error::GraphClassifier;
 use crate::call::{self, read_json};
 use crate::http::classify::{Answer, Applied, Classified, Classifier};
@@ -187,19 +190,21 @@ fn read_value(body: &[u8]) -> Result<Value> {
         .map_err(|error| Error::invalid("send batch", "bodies of calls in a batch are JSON").source(error))
 }
 
+/// The body of an answered batch; `B` is what is read of the bodies within.
 #[derive(Deserialize)]
-struct Answers {
-    responses: Vec<InnerAnswer>,
+#[serde(bound(deserialize = "B: Deserialize<'de> + Default"))]
+struct Answers<B = Value> {
+    responses: Vec<InnerAnswer<B>>,
 }
 
 #[derive(Deserialize)]
-struct InnerAnswer {
+struct InnerAnswer<B = Value> {
     id: String,
     status: u16,
     #[serde(default)]
     headers: Option<Map<String, Value>>,
     #[serde(default)]
-    body: Value,
+    body: B,
 }
 
 impl Answers {
@@ -240,14 +245,6 @@ impl InnerAnswer {
         failed(&named, request)
     }
 
-    fn header_map(&self) -> HeaderMap {
-        let pairs = self.headers.iter().flatten().filter_map(|(name, value)| {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(&value).ok()?))
-        });
-        pairs.collect()
-    }
-
     /// Text that is no JSON object comes as a JSON string.
     fn bytes(&self) -> Bytes {
         match &self.body {
@@ -255,6 +252,16 @@ impl InnerAnswer {
             Value::String(text) => Bytes::from(text.clone()),
             body => Bytes::from(body.to_string()),
         }
+    }
+}
+
+impl<B> InnerAnswer<B> {
+    fn header_map(&self) -> HeaderMap {
+        let pairs = self.headers.iter().flatten().filter_map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(&value).ok()?))
+        });
+        pairs.collect()
     }
 }
 
@@ -280,7 +287,11 @@ fn failed(named: &Classified, request: &Outbound) -> Outcome {
 
 /// Decides about a call whose whole batch failed; the stack has already repeated what may be repeated.
 fn lost(error: &Error, safety: &Safety) -> Outcome {
-    let own = error.to_report().to_error();
+    let own = error.duplicate();
+    // The budget let none of it go, because the wait is longer than a single call lasts; a batch lasts longer.
+    if error.kind() == ErrorKind::Throttled && error.context("attempt").is_none() {
+        return Outcome::Again(own);
+    }
     let unknown_outcome = error.kind() == ErrorKind::UnknownOutcome;
     if unknown_outcome && *safety != Safety::Once {
         let message = "the answer to the batch was lost";

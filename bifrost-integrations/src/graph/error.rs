@@ -139,6 +139,10 @@ impl Classifier for GraphClassifier {
         named
     }
 
+    fn closures(&self, answer: &Answer<'_>) -> Vec<Closure> {
+        super::batch::closures(answer)
+    }
+
     fn signals(&self, headers: &HeaderMap) -> Signals {
         Signals::microsoft(headers)
     }

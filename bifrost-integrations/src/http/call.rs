@@ -14,6 +14,7 @@ use super::budget::{BudgetPath, Permit};
 use super::classify::{Answer, Classified};
 use super::redact::Scrubber;
 use super::retry::{Progress, RetryDecision};
+use super::sharing::Deadline;
 use super::stack::{Anonymous, FollowRedirects, Inner};
 use super::target;
 use super::transport::{Limits, TransportErrorKind, send_in_time};
@@ -33,7 +34,7 @@ pub(super) struct Call<'a> {
     url: Url,
     /// False once a redirect has led to another host, and for anonymous calls.
     authorized: bool,
-    deadline_at: Duration,
+    deadline: &'a Deadline,
     attempt: u32,
     redirects: u32,
     progress: Progress,
@@ -52,7 +53,12 @@ enum Ended {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(stack: &'a Inner, connection: &'a Connection, outbound: &'a Outbound) -> Result<Self> {
+    pub(super) fn new(
+        stack: &'a Inner,
+        connection: &'a Connection,
+        outbound: &'a Outbound,
+        deadline: &'a Deadline,
+    ) -> Result<Self> {
         let base = target::base_url(connection, stack.config.base_url.as_ref())?;
         let url = target::resolve(base, outbound.request.uri())?;
         let authorized = outbound.request.extensions().get::<Anonymous>().is_none();
@@ -62,7 +68,6 @@ impl<'a> Call<'a> {
         let host = || base.host_str().unwrap_or_default().into();
         let app = connection.tokens().application().unwrap_or_else(host);
         let resource = outbound.resource.as_deref();
-        let limit = outbound.deadline.unwrap_or(stack.config.deadline);
         Ok(Self {
             stack,
             connection,
@@ -73,7 +78,7 @@ impl<'a> Call<'a> {
             base,
             url,
             authorized,
-            deadline_at: stack.clock.monotonic().saturating_add(limit),
+            deadline,
             attempt: 0,
             redirects: 0,
             progress: Progress::default(),
@@ -97,8 +102,7 @@ impl<'a> Call<'a> {
     /// One attempt: a new permit, a live token, one request.
     async fn attempt(&mut self) -> Result<Ended> {
         self.expect_peer(self.stack.health.paused(&self.peer, self.stack.clock.monotonic()))?;
-        let cost = self.outbound.cost;
-        let permit = self.stack.budget.acquire(&self.path, cost, self.remaining()).await?;
+        let permit = self.permit().await?;
         let token = if self.authorized { Some(self.token().await?) } else { None };
         let request = self.request(token.as_ref())?;
         if self.remaining().is_zero() {
@@ -160,7 +164,7 @@ impl<'a> Call<'a> {
         // A 500 can be the fault of one request, and says that somebody is there.
         self.note_health(!matches!(answer.status.as_u16(), 502..=504));
         if self.stack.classifier.accepts(&answer) {
-            permit.answered();
+            permit.accepted(&self.stack.classifier.closures(&answer));
             return None;
         }
         if answer.status == StatusCode::UNAUTHORIZED && token.is_some() && self.replaced.is_none() {
@@ -203,7 +207,18 @@ impl<'a> Call<'a> {
     }
 
     fn remaining(&self) -> Duration {
-        self.deadline_at.saturating_sub(self.stack.clock.monotonic())
+        self.deadline.get().saturating_sub(self.stack.clock.monotonic())
+    }
+
+    /// Waits for the budget; longer when a caller who has more time joins the call meanwhile.
+    async fn permit(&self) -> Result<Permit> {
+        loop {
+            let until = self.deadline.get();
+            let permit = self.stack.budget.acquire(&self.path, self.outbound.cost, self.remaining()).await;
+            if permit.is_ok() || self.deadline.get() == until {
+                return permit;
+            }
+        }
     }
 
     async fn token(&self) -> Result<Token> {
@@ -221,8 +236,16 @@ impl<'a> Call<'a> {
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let done = within(self.stack.clock.as_ref(), self.remaining(), work).await;
-        done.unwrap_or_else(|| Err(too_late("no token could be had before the call's deadline")))
+        futures_util::pin_mut!(work);
+        loop {
+            let until = self.deadline.get();
+            if let Some(done) = within(self.stack.clock.as_ref(), self.remaining(), work.as_mut()).await {
+                return done;
+            }
+            if self.deadline.get() == until {
+                return Err(too_late("no token could be had before the call's deadline"));
+            }
+        }
     }
 
     fn is_unauthorized(&self) -> bool {

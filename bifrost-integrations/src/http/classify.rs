@@ -183,6 +183,11 @@ pub trait Classifier: Send + Sync + fmt::Debug + 'static {
         Classified::of_status(answer.status, retry_after(answer.headers, answer.now))
     }
 
+    /// Which parts of the budget an accepted answer closes: one that carries several may hold a refusal among them.
+    fn closures(&self, _answer: &Answer<'_>) -> Vec<Closure> {
+        Vec::new()
+    }
+
     /// What the answer, accepted or not, says about the limits.
     fn signals(&self, _headers: &HeaderMap) -> Signals {
         Signals::default()

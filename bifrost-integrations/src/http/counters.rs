@@ -15,6 +15,7 @@ pub(crate) struct Counters {
     retries: AtomicU64,
     units: AtomicU64,
     budget_wait_micros: AtomicU64,
+    shared: AtomicU64,
     observer: Option<Arc<dyn CallObserver>>,
 }
 
@@ -37,6 +38,16 @@ impl Counters {
         if let Some(observer) = &self.observer {
             observer.observe(call);
         }
+    }
+
+    /// A call joined an identical one and sent nothing.
+    pub(super) fn shared(&self) {
+        self.shared.fetch_add(1, Ordering::Relaxed);
+        tracing::trace!("joined an identical call under way");
+    }
+
+    pub(super) fn shared_so_far(&self) -> u64 {
+        self.shared.load(Ordering::Relaxed)
     }
 
     /// The numbers; what the budget says is for the caller to add.

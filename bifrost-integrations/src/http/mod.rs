@@ -4,8 +4,9 @@
 //! deadline { retry { budget permit { auth { redact + trace { transport }}}}}
 //! ```
 //!
-//! [`stack`] joins the parts, `call` runs one call through them, [`retry`] decides whether to try again, [`budget`]
-//! when, [`classify`] names each failure once, [`redact`] says what may be seen, [`transport`] is the way to the network.
+//! [`stack`] joins the parts, `sharing` makes identical reads one call, `call` runs one call through them, [`retry`]
+//! decides whether to try again, [`budget`] when, [`classify`] names each failure once, [`redact`] says what may be seen,
+//! [`transport`] is the way to the network.
 
 pub mod budget;
 mod call;
@@ -19,6 +20,7 @@ pub mod retry;
 pub mod retry_after;
 #[cfg(feature = "testing")]
 pub mod scripted;
+mod sharing;
 pub mod signals;
 pub mod stack;
 mod target;

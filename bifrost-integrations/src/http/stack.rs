@@ -1,10 +1,12 @@
 //! The outbound stack: `deadline { retry { budget permit { auth { redact + trace { transport }}}}}`.
 //!
 //! One stack serves all connections of one integration in one hub. Each attempt takes a new permit and asks for a live
-//! token, so that a retry never hammers a throttled provider and never repeats a dead token.
+//! token, so that a retry never hammers a throttled provider and never repeats a dead token. Identical reads that are
+//! under way at the same time are one call.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bifrost_core::integration::{CallObserver, IntegrationSnapshot, Outbound, ProviderDescriptor};
 use bifrost_core::{Clock, Connection, Entropy, Error, Result};
@@ -17,6 +19,8 @@ use super::classify::{Classifier, StatusClassifier};
 use super::config::StackConfig;
 use super::counters::Counters;
 use super::health::Health;
+use super::sharing::{Deadline, Flights, Key};
+use super::target;
 use super::transport::Transport;
 
 /// Put into a request's extensions: redirects of this GET are followed, at most three, each host checked again, and
@@ -42,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) budget: Budget,
     pub(crate) health: Health,
     pub(crate) counters: Counters,
+    pub(crate) flights: Flights,
 }
 
 impl HttpStack {
@@ -76,12 +81,51 @@ impl HttpStack {
             endpoint = outbound.endpoint,
         );
         let call = async {
-            let mut answer = Call::new(&self.0, connection, &outbound)?.run().await?;
+            let mut answer = self.answer(connection, &outbound).await?;
             // Whoever reads the body has to know what an unreadable one leaves in doubt.
             answer.extensions_mut().insert(outbound.request.method().clone());
             Ok(answer)
         };
         call.instrument(span).await.map_err(|error| self.located(error, connection, outbound.endpoint))
+    }
+
+    /// Joins an identical read that is under way, or calls.
+    async fn answer(&self, connection: &Connection, outbound: &Outbound) -> Result<http::Response<Bytes>> {
+        let until = self.0.until(outbound);
+        let url = || {
+            let base = target::base_url(connection, self.0.config.base_url.as_ref())?;
+            target::resolve(base, outbound.request.uri())
+        };
+        if let Some(key) = Key::of(connection, outbound, url)? {
+            return self.share(key, connection, outbound, until).await;
+        }
+        let _writing = (!outbound.request.method().is_safe()).then(|| self.0.flights.writing(connection));
+        Call::new(&self.0, connection, outbound, &Deadline::at(until))?.run().await
+    }
+
+    async fn share(
+        &self,
+        key: Key,
+        connection: &Connection,
+        outbound: &Outbound,
+        until: Duration,
+    ) -> Result<http::Response<Bytes>> {
+        let clock = self.0.clock.as_ref();
+        let start = |deadline: Arc<Deadline>| {
+            let (stack, connection, outbound) = (Arc::clone(&self.0), connection.clone(), outbound.clone());
+            // Whoever drives the call, its attempts belong to the span of the caller who started it.
+            async move { Call::new(&stack, &connection, &outbound, &deadline)?.run().await }.in_current_span()
+        };
+        let joined = self.0.flights.join(key, clock, until, start);
+        if !joined.is_first() {
+            self.0.counters.shared();
+        }
+        joined.answer(clock).await
+    }
+
+    /// How many calls were answered by an identical one that was under way already.
+    pub fn shared(&self) -> u64 {
+        self.0.counters.shared_so_far()
     }
 
     /// What has been sent so far, token exchanges included.
@@ -114,6 +158,11 @@ impl HttpStack {
 }
 
 impl Inner {
+    /// When a call that starts now ends at the latest.
+    fn until(&self, outbound: &Outbound) -> Duration {
+        self.clock.monotonic().saturating_add(outbound.deadline.unwrap_or(self.config.deadline))
+    }
+
     /// A new id for one request: a UUID of version 4.
     pub(crate) fn request_id(&self) -> String {
         let mut random = [0_u8; 16];
@@ -181,6 +230,7 @@ impl HttpStackBuilder {
             budget,
             health: Health::default(),
             counters: Counters::new(self.observer),
+            flights: Flights::default(),
         })))
     }
 
@@ -207,4 +257,4 @@ impl HttpStackBuilder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::http) mod tests;

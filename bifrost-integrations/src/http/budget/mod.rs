@@ -308,8 +308,22 @@ impl Permit {
         self.end(true);
     }
 
+    /// The provider answered, and may have asked to slow down within its answer: closes these nodes for everyone.
+    pub fn accepted(self, closures: &[Closure]) {
+        for closure in closures {
+            self.close(closure, None);
+        }
+        if closures.is_empty() {
+            self.answered();
+        }
+    }
+
     /// The provider asked to slow down: closes the node for everyone. Returns for how long.
     pub fn closed(self, closure: &Closure, learned: Option<&LearnedLimit>) -> Duration {
+        self.close(closure, learned)
+    }
+
+    fn close(&self, closure: &Closure, learned: Option<&LearnedLimit>) -> Duration {
         let now = self.shared.clock.monotonic();
         let mut state = self.shared.lock();
         if let Some(learned) = learned {

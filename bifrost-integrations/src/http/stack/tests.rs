@@ -51,7 +51,7 @@ impl Integration for Nothing {
 }
 
 #[derive(Debug, Default)]
-struct Tokens(AtomicU64);
+pub(in crate::http) struct Tokens(AtomicU64);
 
 impl Tokens {
     fn current(&self) -> Token {
@@ -82,16 +82,16 @@ impl CallObserver for Heard {
     }
 }
 
-struct World {
-    stack: HttpStack,
-    transport: ScriptedTransport,
-    connection: Connection,
+pub(in crate::http) struct World {
+    pub(in crate::http) stack: HttpStack,
+    pub(in crate::http) transport: ScriptedTransport,
+    pub(in crate::http) connection: Connection,
     tokens: Arc<Tokens>,
     heard: Arc<Heard>,
-    clock: Arc<dyn Clock>,
+    pub(in crate::http) clock: Arc<dyn Clock>,
 }
 
-fn world(transport: ScriptedTransport) -> World {
+pub(in crate::http) fn world(transport: ScriptedTransport) -> World {
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at("2026-08-01T10:00:00Z".parse().unwrap()));
     let heard = Arc::new(Heard::default());
     let mut config = StackConfig::at(HOST.parse().unwrap());
@@ -103,15 +103,28 @@ fn world(transport: ScriptedTransport) -> World {
         .build()
         .unwrap();
     let tokens = Arc::new(Tokens::default());
-    let connection = Connection::new(
-        TenantId::new("contoso").unwrap(),
-        ConnectionId::new("main").unwrap(),
-        None,
-        Arc::new(ConnectionSettings::new(ProviderId::new("example").unwrap())),
-        tokens.clone(),
-        Arc::new(Nothing(descriptor())),
-    );
+    let connection = connection("contoso", "main", tokens.clone());
     World { stack, transport, connection, tokens, heard, clock }
+}
+
+pub(in crate::http) fn connection(tenant: &str, id: &str, tokens: Arc<Tokens>) -> Connection {
+    connection_with(ConnectionSettings::new(descriptor().id), tenant, id, tokens)
+}
+
+pub(in crate::http) fn connection_with(
+    settings: ConnectionSettings,
+    tenant: &str,
+    id: &str,
+    tokens: Arc<Tokens>,
+) -> Connection {
+    Connection::new(
+        TenantId::new(tenant).unwrap(),
+        ConnectionId::new(id).unwrap(),
+        None,
+        Arc::new(settings),
+        tokens,
+        Arc::new(Nothing(descriptor())),
+    )
 }
 
 impl World {
@@ -125,7 +138,7 @@ fn request(method: &str, uri: &str) -> Outbound {
     Outbound::new(request, "/things/{id}")
 }
 
-fn failing(kind: TransportErrorKind) -> crate::http::scripted::Reply {
+pub(in crate::http) fn failing(kind: TransportErrorKind) -> crate::http::scripted::Reply {
     Err(TransportError::new(kind, "scripted"))
 }
 
