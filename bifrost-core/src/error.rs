@@ -170,6 +170,12 @@ impl Error {
         self
     }
 
+    /// Adds one fact unless there is one of this name.
+    #[must_use]
+    pub fn or_with(self, key: &'static str, value: impl fmt::Display) -> Self {
+        if self.context(key).is_some() { self } else { self.with(key, value) }
+    }
+
     /// Sets whether trying again can help.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {

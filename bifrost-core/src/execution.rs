@@ -202,7 +202,7 @@ pub struct ExecutionRecord {
     /// Until when it must have ended; set when the first attempt begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_deadline: Option<Timestamp>,
-    /// When the next attempt begins, while it waits for one.
+    /// When it starts, while it is scheduled; when the next attempt begins, while it waits for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
     /// When it became terminal.

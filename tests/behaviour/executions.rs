@@ -354,3 +354,24 @@ async fn what_code_does_after_its_deadline_is_refused() {
     assert_eq!(late.lock().unwrap().as_ref().unwrap().as_ref().unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(hub.snapshot().store.last_commit, before, "nothing was stored");
 }
+
+#[tokio::test(start_paused = true)]
+async fn scheduled_work_starts_at_its_time_also_when_nobody_was_there_before() {
+    let disk = Disk::new();
+    let work = || workflow("work", |ctx: Context, (): ()| async move { Ok(ctx.now()) }).unwrap();
+    let hub = disk.hub().with_workflow(work()).start().await.unwrap();
+    let tenant = contoso(&hub).await;
+    let in_hours = |hours: u64| disk.clock().now().saturating_add(Duration::from_secs(hours * 3_600));
+    let (soon, later) = (in_hours(1), in_hours(50));
+    let first = tenant.start(Run::new("work", ()).starting_at(soon)).await.unwrap();
+    let second = tenant.start(Run::new("work", ()).starting_at(later)).await.unwrap();
+    let never = tenant.start(Run::new("work", ()).starting_at(later)).await.unwrap();
+    assert_eq!(second.record().await.unwrap().state, ExecutionState::Scheduled);
+    never.cancel("changed our minds").await.unwrap();
+    assert_eq!(never.wait().await.unwrap().state, ExecutionState::Cancelled);
+    assert_eq!(first.wait().await.unwrap().into_output().unwrap(), json!(soon));
+    let hub = disk.hub().with_workflow(work()).start().await.unwrap();
+    let resumed = hub.tenant("contoso").unwrap().execution(second.id()).await.unwrap();
+    let ran_at: bifrost::Timestamp = serde_json::from_value(resumed.wait().await.unwrap().output).unwrap();
+    assert!(ran_at >= later && ran_at.since(later) < Duration::from_secs(1), "{ran_at}");
+}

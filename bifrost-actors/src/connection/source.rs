@@ -60,7 +60,7 @@ impl ConnectionTokens {
 
     /// Says whose connection it is.
     fn name(&self, error: Error) -> Error {
-        error.with("tenant", &self.tenant).with("provider", &self.provider).with("connection", &self.id)
+        error.or_with("tenant", &self.tenant).or_with("provider", &self.provider).or_with("connection", &self.id)
     }
 }
 

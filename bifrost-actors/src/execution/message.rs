@@ -23,7 +23,7 @@ pub(crate) enum ExecutionMessage {
         /// How.
         end: Result<AttemptEnd, Error>,
     },
-    /// The delay before the next attempt is over.
+    /// The time to start, or the end of the delay before the next attempt, has come.
     RetryDue,
     /// It waited too long for a place.
     QueueDeadline,

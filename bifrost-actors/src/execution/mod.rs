@@ -108,7 +108,7 @@ impl Actor for ExecutionActor {
             ExecutionMessage::Resume => run.go_on().await?,
             ExecutionMessage::SlotGranted(slot) => run.start_attempt(slot)?,
             ExecutionMessage::AttemptEnded { attempt, end } => run.attempt_ended(attempt, end).await?,
-            ExecutionMessage::RetryDue => run.get_in_line(),
+            ExecutionMessage::RetryDue => run.due().await?,
             ExecutionMessage::QueueDeadline => run.queue_deadline().await?,
             ExecutionMessage::RunDeadline => run.run_deadline().await?,
             ExecutionMessage::Cancel { principal, reason, reply } => {

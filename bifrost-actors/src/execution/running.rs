@@ -105,10 +105,23 @@ impl Running<'_> {
                 self.state.timers.queue = Some(self.after(queue_deadline.since(now), ExecutionMessage::QueueDeadline));
             }
         }
-        match retry_at.map(|at| at.since(now)).filter(|wait| !wait.is_zero()) {
-            Some(wait) => self.state.timers.retry = Some(self.after(wait, ExecutionMessage::RetryDue)),
+        match retry_at {
+            Some(at) => self.state.timers.retry = Some(self.after(at.since(now), ExecutionMessage::RetryDue)),
             None => self.get_in_line(),
         }
+    }
+
+    /// The time to start, or to try again, has come.
+    pub(super) async fn due(&mut self) -> Result<()> {
+        if self.state.journal.with_record(|record| record.state == ExecutionState::Scheduled) {
+            let change = |record: &mut ExecutionRecord| {
+                record.retry_at = None;
+                record.become_state(ExecutionState::Pending)
+            };
+            self.commit(change, None, None).await?;
+        }
+        self.get_in_line();
+        Ok(())
     }
 
     pub(super) fn get_in_line(&mut self) {
@@ -247,7 +260,7 @@ impl Running<'_> {
             return Ok(());
         }
         let audit = self.audit(principal, "execution.cancel", AuditOutcome::Allowed);
-        if state == ExecutionState::NeedsAttention {
+        if matches!(state, ExecutionState::NeedsAttention | ExecutionState::Scheduled) {
             let outcome = state::cancelled(self.doubts());
             return self.finish(outcome, Some(reason), Some(audit)).await;
         }

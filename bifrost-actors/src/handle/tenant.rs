@@ -7,7 +7,7 @@ use bifrost_core::execution::{ExecutionRecord, ExecutionState, Resolution};
 use bifrost_core::store::Scan;
 use bifrost_core::store::key::Kind;
 use bifrost_core::{
-    Error, ErrorKind, ExecutionId, IdempotencyKey, Principal, Result, TenantId, TenantRecord, WorkflowName,
+    Error, ErrorKind, ExecutionId, IdempotencyKey, Principal, Result, TenantId, TenantRecord, Timestamp, WorkflowName,
 };
 use ractor::RpcReplyPort;
 use serde::Serialize;
@@ -39,6 +39,7 @@ pub struct Run {
     workflow: String,
     params: Result<Value, String>,
     idempotency_key: Option<String>,
+    starts_at: Option<Timestamp>,
 }
 
 impl Run {
@@ -48,7 +49,15 @@ impl Run {
             workflow: workflow.into(),
             params: serde_json::to_value(params).map_err(|error| error.to_string()),
             idempotency_key: None,
+            starts_at: None,
         }
+    }
+
+    /// Starts it at this time instead of now. It is accepted now, and waits durably.
+    #[must_use]
+    pub fn starting_at(mut self, time: Timestamp) -> Self {
+        self.starts_at = Some(time);
+        self
     }
 
     /// Asking again with the same key answers with the execution that is there already.
@@ -138,21 +147,22 @@ impl Tenant {
         tenant.quota.check_params(size).map_err(named)?;
         workflow.spec().params().check(&params).map_err(named)?;
         let now = runtime.clock.now();
+        let starts_at = run.starts_at.filter(|time| *time > now);
         Ok(ExecutionRecord {
             id: ExecutionId::generate(now, runtime.entropy.as_ref()),
-            queue_deadline: now.saturating_add(workflow.spec().deadlines().queue),
+            queue_deadline: starts_at.unwrap_or(now).saturating_add(workflow.spec().deadlines().queue),
             workflow: name,
             params,
             principal: self.principal.clone(),
             idempotency_key: run.idempotency_key.map(IdempotencyKey::new).transpose()?,
-            state: ExecutionState::Pending,
+            state: if starts_at.is_some() { ExecutionState::Scheduled } else { ExecutionState::Pending },
             epoch: runtime.epoch,
             attempt: 0,
             recoveries: 0,
             accepted_at: now,
             started_at: None,
             run_deadline: None,
-            retry_at: None,
+            retry_at: starts_at,
             finished_at: None,
             attention: None,
             outcome: None,

@@ -189,19 +189,17 @@ impl Tenants {
 
     /// Removes all records of a tenant but its audit trail.
     async fn erase(&self, id: &TenantId) -> Result<()> {
-        const ERASED: [Kind; 12] = [
+        const ERASED: [Kind; 10] = [
             Kind::Config,
             Kind::Secret,
             Kind::Connection,
             Kind::Credential,
             Kind::Token,
             Kind::Refresh,
-            Kind::Mapping,
             Kind::Execution,
             Kind::Step,
             Kind::Events,
             Kind::Idempotency,
-            Kind::Cursor,
         ];
         let store = &self.hub.runtime().store;
         let scope = Scope::tenant(id.clone());

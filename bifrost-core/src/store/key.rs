@@ -94,8 +94,6 @@ pub enum Kind {
     Token = 8,
     /// A connection's refresh token and refresh intent.
     Refresh = 9,
-    /// A tenant's id at a provider.
-    Mapping = 10,
     /// An execution.
     Execution = 11,
     /// A step or effect of an execution.
@@ -106,8 +104,6 @@ pub enum Kind {
     Idempotency = 14,
     /// The audit chain.
     Audit = 15,
-    /// A delta cursor or another value an integration keeps.
-    Cursor = 16,
     /// Hub: facts about the hub as a whole, such as its epoch.
     Hub = 17,
 }

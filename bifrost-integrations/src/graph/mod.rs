@@ -21,8 +21,8 @@
 //!
 //! **Eventual consistency.** For some seconds after a user or group was created, calls that refer to it may answer 404
 //! or 400 "…objects being referenced do not exist". The client cannot tell that from an id that is wrong, so it
-//! reports `NotFound` or `Rejected` as they are; a workflow that has just created the object gives such a step a retry
-//! policy that lists these kinds.
+//! reports `NotFound` or `Rejected` as they are; a workflow that has just created the object marks such an error as
+//! passing with [`Error::retry`](bifrost_core::Error::retry), and its retry policy does the rest.
 
 pub mod batch;
 pub mod config;

@@ -225,7 +225,17 @@ impl<'a> Call<'a> {
         if let Some(token) = &self.replaced {
             return Ok(token.clone());
         }
-        self.in_time(self.connection.tokens().token(&self.key)).await
+        loop {
+            let error = match self.in_time(self.connection.tokens().token(&self.key)).await {
+                Ok(token) => return Ok(token),
+                Err(error) => error,
+            };
+            // The connection tries again by itself and says when: worth waiting for while the call still can.
+            match error.retry_after().filter(|wait| !wait.is_zero() && *wait < self.remaining()) {
+                Some(wait) => self.stack.clock.sleep(wait).await,
+                None => return Err(error),
+            }
+        }
     }
 
     /// The provider refused the token: one forced refresh, however often the call is tried.

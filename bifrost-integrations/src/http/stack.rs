@@ -141,19 +141,12 @@ impl HttpStack {
     }
 
     /// Says in the error where it happened.
-    fn located(&self, mut error: Error, connection: &Connection, endpoint: &'static str) -> Error {
-        let facts: [(&'static str, &dyn fmt::Display); 4] = [
-            ("provider", &self.0.descriptor.id),
-            ("tenant", connection.tenant()),
-            ("connection", connection.id()),
-            ("endpoint", &endpoint),
-        ];
-        for (name, value) in facts {
-            if error.context(name).is_none() {
-                error = error.with(name, value);
-            }
-        }
+    fn located(&self, error: Error, connection: &Connection, endpoint: &'static str) -> Error {
         error
+            .or_with("provider", &self.0.descriptor.id)
+            .or_with("tenant", connection.tenant())
+            .or_with("connection", connection.id())
+            .or_with("endpoint", endpoint)
     }
 }
 
