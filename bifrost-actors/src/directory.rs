@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bifrost_core::audit::{AuditLog, AuditOutcome, AuditRecord};
 use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
-use bifrost_core::store::{Batch, CommitSeq, Precondition, Scan, Versioned};
+use bifrost_core::store::{Batch, CommitSeq, Precondition, Versioned};
 use bifrost_core::{Clock, Error, ErrorKind, Principal, Result, TenantId, TenantKind, TenantRecord};
 use serde::{Deserialize, Serialize};
 
@@ -38,21 +38,12 @@ impl Directory {
     /// Reads the directory from the hub's scope.
     pub(crate) async fn load(store: TenantStore, clock: Arc<dyn Clock>) -> Result<Self> {
         let mut entries = BTreeMap::new();
-        let mut scan = Scan::prefix(store.scope().kind(Kind::Tenant));
-        loop {
-            let page = store.scan::<Entry>(scan).await?;
-            let last = page.entries.last().map(|(key, _)| key.clone());
-            for (_, Versioned { value, version }) in page.entries {
-                let (id, record) = match value {
-                    Entry::Tenant(record) => (record.id.clone(), Some(Arc::new(record))),
-                    Entry::Deleted { id } => (id, None),
-                };
-                entries.insert(id, Known { record, version });
-            }
-            match last {
-                Some(last) if page.more => scan = Scan::prefix(store.scope().kind(Kind::Tenant)).after(last),
-                _ => break,
-            }
+        for (_, Versioned { value, version }) in store.all::<Entry>(&store.scope().kind(Kind::Tenant)).await? {
+            let (id, record) = match value {
+                Entry::Tenant(record) => (record.id.clone(), Some(Arc::new(record))),
+                Entry::Deleted { id } => (id, None),
+            };
+            entries.insert(id, Known { record, version });
         }
         Ok(Self { audit: AuditLog::new(store.clone()), store, clock, entries: RwLock::new(entries) })
     }

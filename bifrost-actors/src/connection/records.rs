@@ -4,9 +4,9 @@
 use bifrost_core::connection::{Cause, ConnectionRecord};
 use bifrost_core::credential::{Credential, Token, TokenKey};
 use bifrost_core::error::ErrorReport;
+use bifrost_core::store::CommitSeq;
 use bifrost_core::store::key::{Key, Kind};
 use bifrost_core::store::records::TenantStore;
-use bifrost_core::store::{CommitSeq, Scan};
 use bifrost_core::{ConnectionId, Result, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -93,12 +93,12 @@ pub(crate) async fn load(store: &TenantStore, id: &ConnectionId) -> Result<Optio
         return Ok(None);
     };
     let refresh = refresh_record(store, id).await?;
-    let scan = Scan::prefix(store.scope().kind(Kind::Token).then(id.as_str().as_bytes()).then(b"\0"));
-    let tokens = store.scan::<TokenRecord>(scan).await?;
+    let tokens = store.scope().kind(Kind::Token).then(id.as_str().as_bytes()).then(b"\0");
+    let tokens = store.all::<TokenRecord>(&tokens).await?;
     Ok(Some(Loaded {
         credential: credential.value,
         refresh,
-        tokens: tokens.entries.into_iter().map(|(_, entry)| entry.value).collect(),
+        tokens: tokens.into_iter().map(|(_, entry)| entry.value).collect(),
     }))
 }
 

@@ -2,9 +2,9 @@
 
 use bifrost_core::event::Event;
 use bifrost_core::execution::{ExecutionRecord, StepRecord};
+use bifrost_core::store::Batch;
 use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
-use bifrost_core::store::{Batch, Scan};
 use bifrost_core::{Error, ErrorKind, ExecutionId, Result};
 use serde::de::DeserializeOwned;
 
@@ -56,16 +56,6 @@ pub(crate) async fn everything(store: &TenantStore, id: ExecutionId) -> Result<S
 }
 
 async fn all_under<T: DeserializeOwned>(store: &TenantStore, kind: Kind, id: ExecutionId) -> Result<Vec<T>> {
-    let prefix = store.scope().kind(kind).then(id.as_bytes());
-    let mut found = Vec::new();
-    let mut scan = Scan::prefix(prefix.clone());
-    loop {
-        let page = store.scan::<T>(scan).await?;
-        let last = page.entries.last().map(|(key, _)| key.clone());
-        found.extend(page.entries.into_iter().map(|(_, entry)| entry.value));
-        match last {
-            Some(last) if page.more => scan = Scan::prefix(prefix.clone()).after(last),
-            _ => return Ok(found),
-        }
-    }
+    let found = store.all(&store.scope().kind(kind).then(id.as_bytes())).await?;
+    Ok(found.into_iter().map(|(_, entry)| entry.value).collect())
 }

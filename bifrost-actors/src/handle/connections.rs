@@ -2,7 +2,7 @@
 
 use bifrost_core::connection::{ConnectionRecord, ConnectionStatus};
 use bifrost_core::store::key::Kind;
-use bifrost_core::store::{Batch, Precondition, Scan};
+use bifrost_core::store::{Batch, Precondition, keys_under};
 use bifrost_core::{Connection, ConnectionId, ConnectionSettings, Credential, Error, ErrorKind, Result};
 
 use super::settings::commit_audited;
@@ -108,18 +108,8 @@ impl Connections {
     /// As the store says.
     pub async fn list(&self) -> Result<Vec<ConnectionRecord>> {
         let guard = self.0.enter().await?;
-        let prefix = guard.0.store.scope().kind(Kind::Connection);
-        let mut found = Vec::new();
-        let mut scan = Scan::prefix(prefix.clone());
-        loop {
-            let page = guard.0.store.scan(scan).await?;
-            let last = page.entries.last().map(|(key, _)| key.clone());
-            found.extend(page.entries.into_iter().map(|(_, entry)| entry.value));
-            match last {
-                Some(last) if page.more => scan = Scan::prefix(prefix.clone()).after(last),
-                _ => return Ok(found),
-            }
-        }
+        let found = guard.0.store.all(&guard.0.store.scope().kind(Kind::Connection)).await?;
+        Ok(found.into_iter().map(|(_, entry)| entry.value).collect())
     }
 
     /// A connection to call through, outside of a workflow.
@@ -197,7 +187,7 @@ async fn forget_tokens(shared: &TenantShared, id: &ConnectionId, batch: &mut Bat
     let store = &shared.store;
     batch.delete(records::refresh_key(store, id)?);
     let tokens = store.scope().kind(Kind::Token).then(id.as_str().as_bytes()).then(b"\0");
-    for (key, _) in store.engine().scan(Scan::prefix(tokens)).await?.entries {
+    for key in keys_under(store.engine().as_ref(), &tokens).await? {
         batch.delete(key);
     }
     Ok(())

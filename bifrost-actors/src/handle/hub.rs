@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bifrost_core::store::Scan;
 use bifrost_core::store::key::{Kind, Scope};
+use bifrost_core::store::keys_under;
 use bifrost_core::store::records::TenantStore;
 use bifrost_core::time::within;
 use bifrost_core::{ErrorKind, ExecutionId, Principal, Result, TenantId};
@@ -106,17 +106,9 @@ impl Hub {
 
     /// Takes up every execution that has not ended. Those of a tenant that may not work stay where they are.
     pub(crate) async fn take_up_everything(&self) -> Result<()> {
-        let mut unfinished: Vec<(TenantId, ExecutionId)> = Vec::new();
         let prefix = Scope::hub().kind(Kind::Active);
-        let mut scan = Scan::prefix(prefix.clone());
-        loop {
-            let page = self.0.runtime.store.scan(scan).await?;
-            unfinished.extend(page.entries.iter().filter_map(|(key, _)| parse_active(key.strip(&prefix)?)));
-            match page.entries.last() {
-                Some((last, _)) if page.more => scan = Scan::prefix(prefix.clone()).after(last.clone()),
-                _ => break,
-            }
-        }
+        let keys = keys_under(self.0.runtime.store.as_ref(), &prefix).await?;
+        let unfinished: Vec<_> = keys.iter().filter_map(|key| parse_active(key.strip(&prefix)?)).collect();
         let tenants: BTreeSet<TenantId> = unfinished.iter().map(|(tenant, _)| tenant.clone()).collect();
         for tenant in tenants {
             let of_tenant = unfinished.iter().filter(|(owner, _)| *owner == tenant).map(|(_, id)| *id);
@@ -150,17 +142,9 @@ impl Hub {
     /// The tenant's executions that have not ended.
     pub(crate) async fn unfinished(&self, tenant: &TenantId) -> Result<Vec<ExecutionId>> {
         let prefix = Scope::hub().kind(Kind::Active).then(tenant.as_str().as_bytes()).then(b"\0");
-        let mut found = Vec::new();
-        let mut scan = Scan::prefix(prefix.clone());
-        loop {
-            let page = self.0.runtime.store.scan(scan).await?;
-            let ids = page.entries.iter().filter_map(|(key, _)| key.strip(&prefix)?.try_into().ok());
-            found.extend(ids.map(ExecutionId::from_bytes));
-            match page.entries.last() {
-                Some((last, _)) if page.more => scan = Scan::prefix(prefix.clone()).after(last.clone()),
-                _ => return Ok(found),
-            }
-        }
+        let keys = keys_under(self.0.runtime.store.as_ref(), &prefix).await?;
+        let ids = keys.iter().filter_map(|key| key.strip(&prefix)?.try_into().ok());
+        Ok(ids.map(ExecutionId::from_bytes).collect())
     }
 
     /// Executions whose end nobody knows yet, all tenants together.

@@ -2,7 +2,7 @@
 
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::store::key::Kind;
-use bifrost_core::store::{Batch, Scan};
+use bifrost_core::store::{Batch, keys_under};
 use bifrost_core::{ConfigKey, Result, Secret, SecretName};
 use serde::Serialize;
 use serde_json::Value;
@@ -106,17 +106,9 @@ impl Secrets {
 async fn names(tenant: &Tenant, kind: Kind) -> Result<Vec<String>> {
     let guard = tenant.enter().await?;
     let prefix = guard.0.store.scope().kind(kind);
-    let mut names = Vec::new();
-    let mut scan = Scan::prefix(prefix.clone());
-    loop {
-        let page = guard.0.store.engine().scan(scan).await?;
-        let of_page = page.entries.iter().filter_map(|(key, _)| key.strip(&prefix));
-        names.extend(of_page.map(|name| String::from_utf8_lossy(name).into_owned()));
-        match page.entries.last() {
-            Some((last, _)) if page.more => scan = Scan::prefix(prefix.clone()).after(last.clone()),
-            _ => return Ok(names),
-        }
-    }
+    let keys = keys_under(guard.0.store.engine().as_ref(), &prefix).await?;
+    let names = keys.iter().filter_map(|key| key.strip(&prefix));
+    Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
 }
 
 async fn delete(tenant: &Tenant, kind: Kind, name: &str, action: &str) -> Result<()> {

@@ -340,6 +340,23 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     async fn close(&self) -> Result<()>;
 }
 
+/// The keys under `prefix`, page by page.
+///
+/// # Errors
+/// As [`Store::scan`].
+pub async fn keys_under(store: &dyn Store, prefix: &Prefix) -> Result<Vec<Key>> {
+    let mut found: Vec<Key> = Vec::new();
+    let mut scan = Scan::prefix(prefix.clone());
+    loop {
+        let page = store.scan(scan).await?;
+        found.extend(page.entries.into_iter().map(|(key, _)| key));
+        match found.last() {
+            Some(last) if page.more => scan = Scan::prefix(prefix.clone()).after(last.clone()),
+            _ => return Ok(found),
+        }
+    }
+}
+
 /// A shared engine.
 pub type SharedStore = Arc<dyn Store>;
 

@@ -139,6 +139,23 @@ impl TenantStore {
         Ok(Records { entries, more: page.more })
     }
 
+    /// All records under `prefix`, page by page: for kinds of which a scope has few.
+    ///
+    /// # Errors
+    /// As the engine and [`TenantStore::open`].
+    pub async fn all<T: DeserializeOwned>(&self, prefix: &Prefix) -> Result<Vec<(Key, Versioned<T>)>> {
+        let mut found = Vec::new();
+        let mut scan = Scan::prefix(prefix.clone());
+        loop {
+            let page = self.scan(scan).await?;
+            found.extend(page.entries);
+            match found.last() {
+                Some((last, _)) if page.more => scan = Scan::prefix(prefix.clone()).after(last.clone()),
+                _ => return Ok(found),
+            }
+        }
+    }
+
     /// Makes `batch` durable. It takes its place in the order of commits when this is called.
     ///
     /// # Errors
