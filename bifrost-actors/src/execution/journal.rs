@@ -1,4 +1,4 @@
-//! The journal of one execution: its record, steps and events, and the rules by which they change.
+//! The journal of one execution: what its ledger holds, made durable.
 //!
 //! Workflow code and actor both write here, each write under one lock and queued for commit before the lock is given
 //! back. So the fence holds: once an attempt is closed, nothing it does later can reach the store.
@@ -7,11 +7,10 @@
 //! one that is not in the journal has to wait: either the recorded ones are asked for meanwhile (concurrent steps may
 //! come in any order), or the workflow comes to rest without asking, and then its code has changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bifrost_core::error::ErrorReport;
-use bifrost_core::event::{Event, EventBody};
+use bifrost_core::event::EventBody;
 use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, StepKind, StepRecord, StepState};
 use bifrost_core::policy::quota::Quota;
 use bifrost_core::store::key::Kind;
@@ -20,9 +19,9 @@ use bifrost_core::store::{Batch, CommitSeq};
 use bifrost_core::workflow::host::StepTicket;
 use bifrost_core::{Clock, Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
-use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
+use super::ledger::{Ledger, Run, Stored};
 use crate::live::Live;
 
 /// The longest name of a step, in bytes.
@@ -34,56 +33,10 @@ pub(crate) struct Journal {
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     quota: Quota,
-    inner: Mutex<Inner>,
+    inner: Mutex<Ledger>,
     /// Steps that wait for the recorded ones look again.
     changed: Notify,
 }
-
-/// What is stored of an execution.
-#[derive(Debug)]
-pub(crate) struct Stored {
-    pub(crate) record: ExecutionRecord,
-    pub(crate) steps: Vec<StepRecord>,
-    pub(crate) events: Vec<Event>,
-}
-
-struct Inner {
-    record: ExecutionRecord,
-    /// The record changed in a way that the next commit carries along.
-    record_dirty: bool,
-    steps: BTreeMap<u32, StepRecord>,
-    identities: HashMap<(String, u32), u32>,
-    /// Steps that changed and go along with the next commit.
-    dirty_steps: BTreeSet<u32>,
-    run: Run,
-    /// Events that no commit carries yet.
-    pending: Vec<Event>,
-    /// Events on their way to the disk.
-    unpublished: VecDeque<Event>,
-    dropped_events: bool,
-    /// A commit failed: what is in memory is ahead of the disk, and only reading it again mends that.
-    broken: Option<Error>,
-}
-
-/// What one attempt has done so far.
-#[derive(Default)]
-struct Run {
-    attempt: u32,
-    closed: Option<Closed>,
-    asked: HashMap<String, u32>,
-    requested: Vec<String>,
-    /// Recorded steps that were not asked for yet.
-    replay: BTreeSet<u32>,
-    /// Steps that failed in this attempt in a way that may pass.
-    failed: BTreeSet<u32>,
-    open: u32,
-    gated: u32,
-    attention: Option<Attention>,
-    problems: Vec<ErrorReport>,
-}
-
-/// Why an attempt may write no more.
-type Closed = (ErrorKind, &'static str);
 
 /// A commit on its way.
 pub(crate) struct Durable {
@@ -101,13 +54,6 @@ pub(crate) enum Asked {
     Gated,
 }
 
-impl Stored {
-    /// An execution that was not accepted yet.
-    pub(crate) fn new(record: ExecutionRecord) -> Self {
-        Self { record, steps: Vec::new(), events: Vec::new() }
-    }
-}
-
 impl Journal {
     /// The journal of `stored`, writing into `store` and showing events through `live`.
     pub(crate) fn new(
@@ -118,27 +64,14 @@ impl Journal {
         quota: Quota,
     ) -> Arc<Self> {
         let Stored { record, steps, events } = stored;
-        let identities = steps.iter().map(|step| ((step.name.clone(), step.occurrence), step.ordinal)).collect();
-        let mut record = record;
-        record.last_event = record.last_event.max(events.last().map_or(0, |event| event.seq));
+        let last_event = events.last().map_or(0, |event| event.seq);
         live.publish(events);
         Arc::new(Self {
             store,
             live,
             clock,
             quota,
-            inner: Mutex::new(Inner {
-                record,
-                record_dirty: false,
-                steps: steps.into_iter().map(|step| (step.ordinal, step)).collect(),
-                identities,
-                dirty_steps: BTreeSet::new(),
-                run: Run::default(),
-                pending: Vec::new(),
-                unpublished: VecDeque::new(),
-                dropped_events: false,
-                broken: None,
-            }),
+            inner: Mutex::new(Ledger::new(record, steps, last_event)),
             changed: Notify::new(),
         })
     }
@@ -421,7 +354,7 @@ impl Journal {
     }
 
     /// Adds what changed to `batch` and queues it.
-    fn enqueue(&self, inner: &mut Inner, mut batch: Batch) -> Result<Durable> {
+    fn enqueue(&self, inner: &mut Ledger, mut batch: Batch) -> Result<Durable> {
         let id = *inner.record.id.as_bytes();
         let dirty = std::mem::take(&mut inner.dirty_steps);
         if let Some(last) = dirty.last() {
@@ -446,7 +379,7 @@ impl Journal {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -458,149 +391,5 @@ impl Drop for Busy {
     fn drop(&mut self) {
         let mut inner = self.0.lock();
         inner.run.open = inner.run.open.saturating_sub(1);
-    }
-}
-
-impl Inner {
-    fn check_open(&self, attempt: u32) -> Result<()> {
-        let closed = match &self.run.closed {
-            Some((kind, why)) => (*kind, *why),
-            None if attempt != self.run.attempt => (ErrorKind::Closed, "this attempt was replaced by a later one"),
-            None => return Ok(()),
-        };
-        Err(Error::new(closed.0, "run step", closed.1).with("execution", self.record.id))
-    }
-
-    fn open_for_replay(&mut self) {
-        let must_come = |step: &&StepRecord| !matches!(step.state, StepState::NotApplied { .. });
-        self.run.replay = self.steps.values().filter(must_come).map(|step| step.ordinal).collect();
-    }
-
-    /// A recorded step is asked for again.
-    fn visit(&mut self, ordinal: u32, kind: StepKind) -> Result<StepTicket> {
-        let shape_changed = self.steps.get(&ordinal).is_none_or(|step| step.kind != kind);
-        if shape_changed {
-            self.run.attention = Some(self.shape_changed());
-            let why = "the workflow's code no longer fits its journal";
-            self.run.closed = Some((ErrorKind::NeedsAttention, why));
-            return Err(Error::new(ErrorKind::NeedsAttention, "run step", why));
-        }
-        self.run.replay.remove(&ordinal);
-        let Some(step) = self.steps.get_mut(&ordinal) else {
-            return Err(Error::internal("run step", "the journal lost a step"));
-        };
-        if !step.state.is_final() {
-            self.run.open += 1;
-            step.attempts += 1;
-        }
-        let known = Some(step.state.clone());
-        let idempotency_key = self.key_of(ordinal);
-        Ok(StepTicket { ordinal, idempotency_key, known })
-    }
-
-    fn start(&mut self, name: &str, occurrence: u32, kind: StepKind, now: bifrost_core::Timestamp) -> StepTicket {
-        self.keep_failures_gone_past();
-        let ordinal = self.steps.last_key_value().map_or(0, |(last, _)| last + 1);
-        self.steps.insert(
-            ordinal,
-            StepRecord {
-                ordinal,
-                name: name.to_owned(),
-                occurrence,
-                kind,
-                state: StepState::Intended,
-                attempts: 1,
-                started_at: now,
-                changed_at: now,
-                events: Vec::new(),
-            },
-        );
-        self.identities.insert((name.to_owned(), occurrence), ordinal);
-        self.run.open += 1;
-        self.emit(now, EventBody::StepStarted { name: name.to_owned(), occurrence, kind });
-        if kind == StepKind::Effect {
-            self.dirty_steps.insert(ordinal);
-        }
-        StepTicket { ordinal, idempotency_key: self.key_of(ordinal), known: None }
-    }
-
-    /// The workflow goes on although steps failed in a way that may pass: what follows depends on those failures, so
-    /// they become part of the journal.
-    fn keep_failures_gone_past(&mut self) {
-        for ordinal in std::mem::take(&mut self.run.failed) {
-            if let Some(step) = self.steps.get_mut(&ordinal)
-                && let StepState::NotApplied { error } = &step.state
-            {
-                step.state = StepState::Refused { error: error.clone() };
-                self.dirty_steps.insert(ordinal);
-            }
-        }
-    }
-
-    /// Notes what became of a step; true when that has to be stored now.
-    fn end(&mut self, ordinal: u32, state: StepState, now: bifrost_core::Timestamp) -> Result<bool> {
-        let Some(step) = self.steps.get_mut(&ordinal) else {
-            return Err(Error::internal("run step", "no such step"));
-        };
-        step.changed_at = now;
-        let (name, occurrence, kind) = (step.name.clone(), step.occurrence, step.kind);
-        let passing = matches!(state, StepState::NotApplied { .. });
-        let body = match &state {
-            StepState::Confirmed { .. } => Some(EventBody::StepFinished { name, occurrence }),
-            StepState::Refused { error } | StepState::NotApplied { error } => {
-                let error = error.to_string();
-                Some(EventBody::StepFailed { name, occurrence, error })
-            }
-            StepState::Intended | StepState::Unknown => None,
-        };
-        let still_open = matches!(state, StepState::Intended | StepState::Unknown);
-        step.state = state;
-        if passing {
-            self.run.failed.insert(ordinal);
-        }
-        if !still_open {
-            self.run.open = self.run.open.saturating_sub(1);
-        }
-        if let Some(body) = body {
-            self.emit(now, body);
-        }
-        Ok(kind == StepKind::Effect || !passing)
-    }
-
-    fn emit(&mut self, at: bifrost_core::Timestamp, body: EventBody) {
-        self.record.last_event += 1;
-        self.pending.push(Event { seq: self.record.last_event, at, body });
-    }
-
-    /// Events that the commit being built carries.
-    fn take_pending(&mut self) -> Vec<Event> {
-        let events = std::mem::take(&mut self.pending);
-        self.unpublished.extend(events.iter().cloned());
-        events
-    }
-
-    /// Events up to `last`, which have become durable.
-    fn take_durable(&mut self, last: u64) -> Vec<Event> {
-        let count = self.unpublished.partition_point(|event| event.seq <= last);
-        self.unpublished.drain(..count).collect()
-    }
-
-    fn shape_changed(&self) -> Attention {
-        Attention::ShapeChanged {
-            recorded: self.steps.values().map(|step| format!("{}#{}", step.name, step.occurrence)).collect(),
-            requested: self.run.requested.clone(),
-        }
-    }
-
-    /// The same for every try of a step of this execution, and for no other.
-    fn key_of(&self, ordinal: u32) -> String {
-        let mut hasher = Sha256::new();
-        hasher.update(self.record.id.as_bytes());
-        if let Some(step) = self.steps.get(&ordinal) {
-            hasher.update(step.occurrence.to_be_bytes());
-            hasher.update(step.name.as_bytes());
-        }
-        let digest = hasher.finalize();
-        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -8,7 +8,7 @@ use bifrost_core::store::records::TenantStore;
 use bifrost_core::{Error, ErrorKind, ExecutionId, Result};
 use serde::de::DeserializeOwned;
 
-use super::journal::Stored;
+use super::ledger::Stored;
 use crate::tenant::shared::TenantShared;
 
 /// The record alone.

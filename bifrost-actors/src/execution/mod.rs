@@ -10,6 +10,7 @@
 pub(crate) mod attempt;
 pub(crate) mod host;
 pub(crate) mod journal;
+pub(crate) mod ledger;
 pub(crate) mod load;
 pub(crate) mod message;
 mod running;
@@ -24,7 +25,7 @@ use tokio::sync::watch;
 
 use crate::live::Live;
 use crate::tenant::shared::TenantShared;
-use journal::Stored;
+use ledger::Stored;
 use message::ExecutionMessage;
 use running::Running;
 use state::{ExecutionActorState, Timers};

@@ -7,7 +7,7 @@ use bifrost_core::{ConnectionId, ExecutionId, Result};
 use ractor::{ActorRef, RpcReplyPort};
 
 use crate::connection::message::ConnectionMessage;
-use crate::execution::journal::Stored;
+use crate::execution::ledger::Stored;
 use crate::live::Live;
 
 /// Messages of a [`TenantActor`](super::TenantActor).

@@ -19,7 +19,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent
 
 use crate::connection::message::ConnectionMessage;
 use crate::connection::{ConnectionActor, ConnectionArgs};
-use crate::execution::journal::Stored;
+use crate::execution::ledger::Stored;
 use crate::execution::message::ExecutionMessage;
 use crate::execution::{ExecutionActor, ExecutionArgs, load};
 use crate::hub::message::HubMessage;
