@@ -19,6 +19,8 @@ pub struct HubConfig {
     pub exchange_deadline: Duration,
     /// A tenant that nobody used for this long is put to rest.
     pub idle_after: Duration,
+    /// A refresh token that was idle for this long is spent, so that it does not lapse. Entra's do after 90 days.
+    pub exercise_after: Duration,
     /// Progress and log events become durable, and visible, at least this often.
     pub event_flush: Duration,
     /// How often an execution is taken up again after its process or actor died, before a person must look.
@@ -38,6 +40,7 @@ impl Default for HubConfig {
             cancel_grace: Duration::from_secs(5),
             exchange_deadline: Duration::from_secs(30),
             idle_after: Duration::from_secs(5 * 60),
+            exercise_after: Duration::from_secs(14 * 86_400),
             event_flush: Duration::from_millis(100),
             max_recoveries: 10,
             child_restarts: RestartPolicy::default(),

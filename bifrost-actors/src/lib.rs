@@ -17,6 +17,7 @@ mod config;
 mod connection;
 mod directory;
 mod execution;
+mod exercise;
 mod handle;
 mod hub;
 mod live;

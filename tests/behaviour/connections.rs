@@ -398,3 +398,20 @@ async fn a_token_is_shown_to_nobody_before_it_is_stored() {
     assert_eq!(provider.exchanges(), 1);
     assert!(!provider.0.grant.lock().unwrap().revoked);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_grant_is_spent_before_it_lapses() {
+    let provider = Provider::new([]);
+    let hub = start(&Disk::new(), &provider).await;
+    let tenant = connect(&hub, grant()).await;
+    let idle = hub.tenants().create(NewTenant::customer("fabrikam")).await.unwrap();
+    idle.connections().create("idp", settings(), secret()).await.unwrap();
+    for _ in 0..60 {
+        pause(Duration::from_secs(86_400)).await;
+    }
+    assert!((3..=5).contains(&provider.exchanges()), "every two weeks or so: {}", provider.exchanges());
+    assert_eq!(hub.snapshot().tenants_awake, 0, "and nobody is kept awake for it");
+    let grant = provider.0.grant.lock().unwrap().current.clone();
+    assert_ne!(grant, "rt-0");
+    token(&tenant).await.unwrap();
+}

@@ -14,6 +14,7 @@ mod executions;
 mod lifecycle;
 mod onboarding;
 mod refusing;
+mod secrets;
 mod supervision;
 mod tenancy;
 mod world;

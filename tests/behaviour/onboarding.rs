@@ -27,13 +27,13 @@ use crate::world::{Disk, pause};
 #[allow(dead_code)]
 mod example;
 
-struct World {
+pub(crate) struct World {
     disk: Disk,
-    sims: Simulators,
+    pub(crate) sims: Simulators,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let disk = Disk::new();
         let sims = Simulators::builder().with_seed(7).with_clock(disk.clock()).build();
         Self { disk, sims }
@@ -49,12 +49,12 @@ impl World {
             .with_workflow(example::onboard_user().unwrap())
     }
 
-    async fn start(&self) -> Hub {
+    pub(crate) async fn start(&self) -> Hub {
         self.builder().start().await.unwrap()
     }
 
     /// The provider tenant and the customer Contoso with both connections.
-    async fn contoso(&self, hub: &Hub) -> Tenant {
+    pub(crate) async fn contoso(&self, hub: &Hub) -> Tenant {
         let msp = hub.tenants().create(NewTenant::provider("msp")).await.unwrap();
         msp.config().set(example::HOURS, 0.5).await.unwrap();
         let client = self.sims.halopsa().client("Contoso").unwrap();
@@ -86,7 +86,7 @@ fn hire(number: usize) -> Value {
     })
 }
 
-async fn onboard(tenant: &Tenant, count: usize) -> Vec<Outcome> {
+pub(crate) async fn onboard(tenant: &Tenant, count: usize) -> Vec<Outcome> {
     let runs = (0..count).map(|number| async move { tenant.run(example::NAME, hire(number)).await?.wait().await });
     join_all(runs).await.into_iter().map(Result::unwrap).collect()
 }

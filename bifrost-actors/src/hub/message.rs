@@ -35,6 +35,10 @@ pub(crate) enum HubMessage {
         /// Answered once its actors are told.
         reply: RpcReplyPort<()>,
     },
+    /// Look for grants that have been idle.
+    Sweep,
+    /// That is done.
+    Swept,
     /// Start nothing new.
     Drain,
     /// Put back what still runs.

@@ -8,10 +8,11 @@ use std::sync::{Arc, PoisonError};
 use bifrost_core::{Error, Principal, Result, TenantId, TenantStatus};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+use crate::exercise;
 use crate::live::Ended;
 use crate::runtime::HubRuntime;
 use crate::supervision::{RestartBudget, Verdict};
-use crate::task::{Task, after, spawn};
+use crate::task::{Task, after, report, spawn};
 use crate::tenant::TenantActor;
 use crate::tenant::message::TenantMessage;
 use crate::tenant::shared::TenantShared;
@@ -27,6 +28,7 @@ pub(crate) struct HubActorState {
     by_actor: HashMap<ActorId, TenantId>,
     restarts: HashMap<TenantId, RestartBudget>,
     timers: Vec<Task>,
+    sweep: Task,
     draining: bool,
 }
 
@@ -44,15 +46,17 @@ impl Actor for HubActor {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<HubMessage>,
+        myself: ActorRef<HubMessage>,
         hub: Arc<HubRuntime>,
     ) -> Result<HubActorState, ActorProcessingErr> {
+        let sweep = next_sweep(&hub, &myself);
         Ok(HubActorState {
             hub,
             tenants: HashMap::new(),
             by_actor: HashMap::new(),
             restarts: HashMap::new(),
             timers: Vec::new(),
+            sweep,
             draining: false,
         })
     }
@@ -70,6 +74,11 @@ impl Actor for HubActor {
                 retire(state, &tenant);
                 let _ = reply.send(());
             }
+            HubMessage::Sweep => {
+                let sweep = exercise::sweep(Arc::clone(&state.hub));
+                state.sweep = report(&myself, sweep, |_| HubMessage::Swept);
+            }
+            HubMessage::Swept => state.sweep = next_sweep(&state.hub, &myself),
             HubMessage::Drain => {
                 state.draining = true;
                 tell_all(state, || TenantMessage::Drain);
@@ -98,6 +107,11 @@ impl Actor for HubActor {
         }
         Ok(())
     }
+}
+
+/// Idle grants are looked for several times within the time they may be idle.
+fn next_sweep(hub: &HubRuntime, myself: &ActorRef<HubMessage>) -> Task {
+    after(&hub.clock, hub.config.exercise_after / 7, myself, HubMessage::Sweep)
 }
 
 async fn wake(
