@@ -415,3 +415,18 @@ async fn an_idle_grant_is_spent_before_it_lapses() {
     assert_ne!(grant, "rt-0");
     token(&tenant).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_is_full_says_so_at_once() {
+    let provider = Provider::new([]);
+    let config = HubConfig { max_waiting_calls: 5, ..HubConfig::default() };
+    let hub = Disk::new().hub().with_config(config).with_integration(Arc::new(provider.clone())).start().await.unwrap();
+    let tenant = connect(&hub, secret()).await;
+    let connection = tenant.connections().get("idp").await.unwrap();
+    let key = connection.default_token();
+    let answers = join_all((0..20).map(|_| connection.tokens().token(&key))).await;
+    let (served, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(served.len(), 5);
+    assert!(refused.into_iter().all(|answer| answer.unwrap_err().kind() == ErrorKind::Overloaded));
+    connection.tokens().token(&key).await.unwrap();
+}

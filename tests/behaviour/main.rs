@@ -10,6 +10,8 @@ mod connections;
 #[cfg(feature = "embedded")]
 mod crash;
 mod effects;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod executions;
 mod lifecycle;
 mod onboarding;

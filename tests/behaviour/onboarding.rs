@@ -25,7 +25,7 @@ use crate::world::{Disk, pause};
 /// The example's own workflow: what is shown is what is tested.
 #[path = "../../examples/onboarding/workflow.rs"]
 #[allow(dead_code)]
-mod example;
+pub(crate) mod example;
 
 pub(crate) struct World {
     disk: Disk,
