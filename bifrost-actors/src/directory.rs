@@ -16,7 +16,11 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "entry", rename_all = "snake_case")]
 enum Entry {
     Tenant(TenantRecord),
-    Deleted { id: TenantId },
+    Deleted {
+        id: TenantId,
+        /// Its records and its data key are gone as well.
+        erased: bool,
+    },
 }
 
 /// See the module.
@@ -30,8 +34,30 @@ pub(crate) struct Directory {
 
 #[derive(Debug, Clone)]
 struct Known {
-    record: Option<Arc<TenantRecord>>,
+    state: KnownState,
     version: CommitSeq,
+}
+
+#[derive(Debug, Clone)]
+enum KnownState {
+    There(Arc<TenantRecord>),
+    Deleted { erased: bool },
+}
+
+impl Known {
+    fn new(entry: Entry, version: CommitSeq) -> (TenantId, Self) {
+        match entry {
+            Entry::Tenant(record) => (record.id.clone(), Self { state: KnownState::There(Arc::new(record)), version }),
+            Entry::Deleted { id, erased } => (id, Self { state: KnownState::Deleted { erased }, version }),
+        }
+    }
+
+    fn record(&self) -> Option<&Arc<TenantRecord>> {
+        match &self.state {
+            KnownState::There(record) => Some(record),
+            KnownState::Deleted { .. } => None,
+        }
+    }
 }
 
 impl Directory {
@@ -39,41 +65,34 @@ impl Directory {
     pub(crate) async fn load(store: TenantStore, clock: Arc<dyn Clock>) -> Result<Self> {
         let mut entries = BTreeMap::new();
         for (_, Versioned { value, version }) in store.all::<Entry>(&store.scope().kind(Kind::Tenant)).await? {
-            let (id, record) = match value {
-                Entry::Tenant(record) => (record.id.clone(), Some(Arc::new(record))),
-                Entry::Deleted { id } => (id, None),
-            };
-            entries.insert(id, Known { record, version });
+            let (id, known) = Known::new(value, version);
+            entries.insert(id, known);
         }
         Ok(Self { audit: AuditLog::new(store.clone()), store, clock, entries: RwLock::new(entries) })
     }
 
     /// The tenant of this name. One that is deleted answers like one that never was.
     pub(crate) fn get(&self, id: &TenantId) -> Result<Arc<TenantRecord>> {
-        self.known(id).and_then(|known| known.record).ok_or_else(|| missing(id))
+        self.known(id).and_then(|known| known.record().cloned()).ok_or_else(|| missing(id))
     }
 
     /// All tenants, by name.
     pub(crate) fn list(&self) -> Vec<Arc<TenantRecord>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.values().filter_map(|known| known.record.clone()).collect()
+        entries.values().filter_map(|known| known.record().cloned()).collect()
     }
 
     /// The tenant that all others inherit from, if there is one.
     pub(crate) fn provider(&self) -> Option<Arc<TenantRecord>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries
-            .values()
-            .filter_map(|known| known.record.as_ref())
-            .find(|record| record.kind == TenantKind::Provider)
-            .cloned()
+        entries.values().filter_map(Known::record).find(|record| record.kind == TenantKind::Provider).cloned()
     }
 
     /// Adds a tenant.
     pub(crate) async fn create(&self, record: TenantRecord, by: &Principal) -> Result<Arc<TenantRecord>> {
         let id = record.id.clone();
         if let Some(known) = self.known(&id) {
-            let deleted = known.record.is_none();
+            let deleted = known.record().is_none();
             let message = if deleted {
                 "a tenant of this name was deleted; names are not used twice"
             } else {
@@ -99,7 +118,7 @@ impl Directory {
     ) -> Result<Arc<TenantRecord>> {
         loop {
             let known = self.known(id).ok_or_else(|| missing(id))?;
-            let mut record = known.record.as_deref().cloned().ok_or_else(|| missing(id))?;
+            let mut record = known.record().map(|record| (**record).clone()).ok_or_else(|| missing(id))?;
             change(&mut record)?;
             match self.write(id, Entry::Tenant(record), Some(known.version), action, by).await {
                 // Somebody else changed it in between, and what they wrote is known by now: take it as the start.
@@ -114,11 +133,25 @@ impl Directory {
         }
     }
 
-    /// Replaces a tenant by the mark that it was deleted.
+    /// Replaces a tenant by the mark that it was deleted; its records are still to be erased.
     pub(crate) async fn delete(&self, id: &TenantId, by: &Principal) -> Result<()> {
-        let known = self.known(id).filter(|known| known.record.is_some()).ok_or_else(|| missing(id))?;
-        let entry = Entry::Deleted { id: id.clone() };
+        let known = self.known(id).filter(|known| known.record().is_some()).ok_or_else(|| missing(id))?;
+        let entry = Entry::Deleted { id: id.clone(), erased: false };
         self.write(id, entry, Some(known.version), "tenant.delete", by).await
+    }
+
+    /// Notes that nothing is left of a deleted tenant.
+    pub(crate) async fn erased(&self, id: &TenantId) -> Result<()> {
+        let version = self.known(id).map(|known| known.version);
+        let entry = Entry::Deleted { id: id.clone(), erased: true };
+        self.write(id, entry, version, "tenant.erase", &Principal::System).await
+    }
+
+    /// Deleted tenants of which something may be left.
+    pub(crate) fn to_erase(&self) -> Vec<TenantId> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let left = |known: &Known| matches!(known.state, KnownState::Deleted { erased: false });
+        entries.iter().filter(|(_, known)| left(known)).map(|(id, _)| id.clone()).collect()
     }
 
     async fn write(
@@ -139,14 +172,11 @@ impl Directory {
         let audit = AuditRecord::new(self.clock.now(), by.clone(), action, id, AuditOutcome::Allowed);
         self.audit.append(&mut batch, &audit)?;
         let version = self.store.commit(batch).await?;
-        let record = match entry {
-            Entry::Tenant(record) => Some(Arc::new(record)),
-            Entry::Deleted { .. } => None,
-        };
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let newer = entries.get(id).is_some_and(|known| known.version > version);
         if !newer {
-            entries.insert(id.clone(), Known { record, version });
+            let (id, known) = Known::new(entry, version);
+            entries.insert(id, known);
         }
         Ok(())
     }

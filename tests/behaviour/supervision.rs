@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bifrost::execution::ExecutionState;
-use bifrost::store::seal::EphemeralKey;
+use bifrost::store::key::{Kind, Scope};
+use bifrost::store::keys_under;
+use bifrost::store::seal::{EphemeralKey, KeyProvider};
 use bifrost::testing::SeededEntropy;
-use bifrost::{Context, ErrorKind, Hub, NewTenant, TenantStatus, workflow};
+use bifrost::{Context, ErrorKind, Hub, NewTenant, TenantId, TenantStatus, workflow};
 use futures_util::StreamExt;
 
 use crate::refusing::Refusing;
@@ -110,4 +112,28 @@ async fn a_tenant_that_melts_down_is_suspended_and_its_neighbour_goes_on() {
         let resumed = a.execution(handle.unwrap().id()).await.unwrap();
         assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_was_interrupted_is_finished_at_the_next_start() {
+    let store = Refusing::new();
+    let keys: Arc<dyn KeyProvider> = Arc::new(EphemeralKey::generate(Arc::new(SeededEntropy::new(1))));
+    let builder = || Hub::builder().with_store(Arc::new(store.clone()), Arc::clone(&keys)).with_clock(clock());
+    let hub = builder().start().await.unwrap();
+    let tenant = contoso(&hub).await;
+    for number in 0..5 {
+        tenant.secrets().set(&format!("secret-{number}"), "text").await.unwrap();
+    }
+    hub.tenants().disable("contoso").await.unwrap();
+    store.refuse(ErrorKind::StoreFull, Some("contoso"));
+    assert_eq!(hub.tenants().delete("contoso").await.unwrap_err().kind(), ErrorKind::StoreFull);
+    assert_eq!(hub.tenant("contoso").unwrap_err().kind(), ErrorKind::NotFound, "deleted, though not erased");
+    store.recover();
+    let scope = Scope::tenant(TenantId::new("contoso").unwrap());
+    let left = async |kind| keys_under(&store, &scope.kind(kind)).await.unwrap().len();
+    assert_eq!(left(Kind::Secret).await, 5);
+    let hub = builder().start().await.unwrap();
+    assert_eq!(left(Kind::Secret).await, 0);
+    assert!(left(Kind::Audit).await > 0, "the trail stays");
+    assert_eq!(hub.tenant("contoso").unwrap_err().kind(), ErrorKind::NotFound);
 }

@@ -8,8 +8,10 @@
 //! refused.
 
 pub(crate) mod attempt;
+mod attention;
 pub(crate) mod host;
 pub(crate) mod journal;
+mod leaving;
 pub(crate) mod ledger;
 pub(crate) mod load;
 pub(crate) mod message;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::error::ErrorReport;
-use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Outcome, Resolution, StepState};
+use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Outcome};
 use bifrost_core::store::Precondition;
 use bifrost_core::store::key::Kind;
 use bifrost_core::workflow::host::RunInfo;
@@ -284,76 +284,6 @@ impl Running<'_> {
         self.end(state::cancelled(problems)).await
     }
 
-    /// Puts the execution where a person must decide.
-    async fn set_aside(&mut self, attention: Attention) -> Result<()> {
-        self.state.timers.run = None;
-        let reason = serde_json::to_string(&attention).ok();
-        let audit = self.audit(Principal::System, "execution.needs_attention", AuditOutcome::Failed);
-        let change = move |record: &mut ExecutionRecord| {
-            if record.state == ExecutionState::Pending {
-                record.become_state(ExecutionState::Running)?;
-            }
-            record.become_state(ExecutionState::NeedsAttention)?;
-            record.attention = Some(attention);
-            Ok(())
-        };
-        self.commit(change, reason, Some(audit)).await
-    }
-
-    /// Carries out what a person decided.
-    pub(super) async fn resolve(&mut self, principal: Principal, resolution: Resolution) -> Result<()> {
-        let (state, attention) = self.state.journal.with_record(|record| (record.state, record.attention.clone()));
-        let Some(attention) = attention.filter(|_| state == ExecutionState::NeedsAttention) else {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "resolve attention",
-                format!("the execution is {state}: there is nothing to decide"),
-            )
-            .with("execution", self.state.live.id()));
-        };
-        let audit =
-            self.audit(principal, "execution.resolve", AuditOutcome::Allowed).with("decision", decision(&resolution));
-        if resolution == Resolution::Abort {
-            let error = Error::new(ErrorKind::NeedsAttention, "resolve attention", "a person decided to give up");
-            let outcome = state::failed(error, self.doubts());
-            return self.finish(outcome, None, Some(audit)).await;
-        }
-        self.apply(&attention, resolution)?;
-        let change = |record: &mut ExecutionRecord| {
-            record.attention = None;
-            record.recoveries = 0;
-            record.run_deadline = None;
-            record.started_at = None;
-            record.become_state(ExecutionState::Pending)
-        };
-        self.commit(change, None, Some(audit)).await?;
-        self.get_in_line();
-        Ok(())
-    }
-
-    fn apply(&mut self, attention: &Attention, resolution: Resolution) -> Result<()> {
-        match (attention, resolution) {
-            (Attention::UnknownEffect { ordinal, .. }, Resolution::Done { result }) => {
-                self.state.journal.decide_effect(*ordinal, StepState::Confirmed { result })
-            }
-            (Attention::UnknownEffect { ordinal, .. }, Resolution::NotDone) => {
-                let error = Error::new(ErrorKind::Cancelled, "resolve attention", "a person found it was not applied");
-                let error = error.to_report();
-                self.state.journal.decide_effect(*ordinal, StepState::NotApplied { error })
-            }
-            (Attention::UnknownEffect { name, .. }, _) => {
-                Err(Error::invalid("resolve attention", "say whether the write was applied: done or not done")
-                    .with("step", name))
-            }
-            (Attention::WorkflowMissing, Resolution::Resume) if self.state.workflow.is_none() => {
-                Err(Error::invalid("resolve attention", "the workflow is not registered in this process")
-                    .next_action("start the hub with the workflow registered"))
-            }
-            (_, Resolution::Resume) => Ok(()),
-            _ => Err(Error::invalid("resolve attention", "only resume or abort fit here")),
-        }
-    }
-
     pub(super) fn flush_soon(&mut self) {
         let wait = self.state.tenant.hub.config.event_flush;
         self.state.timers.flush = Some(self.after(wait, ExecutionMessage::Flush));
@@ -366,44 +296,18 @@ impl Running<'_> {
         }
     }
 
-    /// The hub shuts down: what runs may end, nothing starts.
-    pub(super) fn drain(&mut self) {
-        self.state.draining = true;
-        self.state.timers.in_line = None;
-        self.state.timers.retry = None;
-        if self.state.attempt.is_none() {
-            // Nothing of it runs: its stored state is what the next start goes on from.
-            self.leave();
-        }
-    }
-
-    /// The hub waits no longer: closes the attempt and puts the execution back.
-    pub(super) async fn requeue(&mut self) -> Result<()> {
-        self.close(ErrorKind::Closed, "the hub is shutting down");
-        self.put_back(Some("the hub was shut down".to_owned())).await
-    }
-
-    async fn put_back(&mut self, reason: Option<String>) -> Result<()> {
-        let running = self.state.journal.with_record(|record| record.state == ExecutionState::Running);
-        if running {
-            self.commit(|record| record.become_state(ExecutionState::Pending), reason, None).await?;
-        }
-        self.leave();
-        Ok(())
-    }
-
-    fn leave(&mut self) {
-        self.state.live.end(Ended::Requeued);
-        self.myself.stop(None);
-    }
-
     /// Ends the execution: outcome, place in the list of work and audit record become durable together; only then
     /// do waiters and subscribers hear of it.
     async fn end(&mut self, outcome: Outcome) -> Result<()> {
         self.finish(outcome, None, None).await
     }
 
-    async fn finish(&mut self, outcome: Outcome, reason: Option<String>, also: Option<AuditRecord>) -> Result<()> {
+    pub(super) async fn finish(
+        &mut self,
+        outcome: Outcome,
+        reason: Option<String>,
+        also: Option<AuditRecord>,
+    ) -> Result<()> {
         self.stop_attempt();
         let tenant = Arc::clone(&self.state.tenant);
         let now = tenant.hub.clock.now();
@@ -435,7 +339,7 @@ impl Running<'_> {
         Ok(())
     }
 
-    async fn commit(
+    pub(super) async fn commit(
         &mut self,
         change: impl FnOnce(&mut ExecutionRecord) -> Result<()>,
         reason: Option<String>,
@@ -449,7 +353,7 @@ impl Running<'_> {
         self.state.journal.settle(durable).await.map(drop)
     }
 
-    fn audit(&self, actor: Principal, action: &str, outcome: AuditOutcome) -> AuditRecord {
+    pub(super) fn audit(&self, actor: Principal, action: &str, outcome: AuditOutcome) -> AuditRecord {
         let now = self.state.tenant.hub.clock.now();
         AuditRecord::new(now, actor, action, self.state.live.id(), outcome)
     }
@@ -458,7 +362,7 @@ impl Running<'_> {
         after(&self.state.tenant.hub.clock, wait, self.myself, message)
     }
 
-    fn close(&mut self, kind: ErrorKind, why: &'static str) {
+    pub(super) fn close(&mut self, kind: ErrorKind, why: &'static str) {
         self.state.journal.close_attempt(kind, why);
         self.stop_attempt();
     }
@@ -476,16 +380,7 @@ impl Running<'_> {
         problems
     }
 
-    fn doubts(&self) -> Vec<ErrorReport> {
+    pub(super) fn doubts(&self) -> Vec<ErrorReport> {
         state::doubt(&self.state.journal.effects_in_doubt()).into_iter().collect()
-    }
-}
-
-fn decision(resolution: &Resolution) -> &'static str {
-    match resolution {
-        Resolution::Done { .. } => "done",
-        Resolution::NotDone => "not_done",
-        Resolution::Resume => "resume",
-        Resolution::Abort => "abort",
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::hub::Hub;
+use super::tenants;
 use crate::config::HubConfig;
 use crate::directory::Directory;
 use crate::hub::HubActor;
@@ -166,6 +167,12 @@ impl HubBuilder {
             .map_err(|error| Error::internal("start hub", error.to_string()))?;
         runtime.root.get_or_init(|| root);
         let hub = Hub::new(runtime, join);
+        for tenant in hub.runtime().directory.to_erase() {
+            // One that cannot be erased now is tried again at the next start: the other tenants must not wait for it.
+            if let Err(error) = tenants::erase(hub.runtime(), &tenant).await {
+                tracing::error!(%tenant, %error, "a deleted tenant could not be erased yet");
+            }
+        }
         hub.take_up_everything().await?;
         Ok(hub)
     }

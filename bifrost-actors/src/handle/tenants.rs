@@ -2,13 +2,14 @@
 
 use bifrost_core::policy::quota::Quota;
 use bifrost_core::store::key::{Kind, Scope};
-use bifrost_core::store::{Batch, Scan};
+use bifrost_core::store::{Batch, keys_under};
 use bifrost_core::tenant::EntityMapping;
 use bifrost_core::{Error, ErrorKind, Principal, Result, TenantId, TenantKind, TenantRecord, TenantStatus};
 
 use super::hub::Hub;
 use super::tenant::Tenant;
 use crate::hub::message::HubMessage;
+use crate::runtime::HubRuntime;
 
 /// What a tenant is made of.
 #[derive(Debug, Clone)]
@@ -162,7 +163,8 @@ impl Tenants {
     }
 
     /// Deletes a tenant that is disabled and has nothing in flight: its records, then its data key, so that copies of
-    /// the store cannot be read either. Its audit trail stays, and its name is never used again.
+    /// the store cannot be read either. Its audit trail stays, and its name is never used again. What a crash leaves
+    /// undone is done at the next start.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` while it is not disabled or work is in flight.
@@ -181,42 +183,7 @@ impl Tenants {
         let tenant = id.clone();
         runtime.ask(runtime.root()?, |reply| HubMessage::Retire { tenant, reply }).await?;
         runtime.directory.delete(&id, &self.principal).await?;
-        self.erase(&id).await?;
-        runtime.keys.destroy(&Scope::tenant(id)).await?;
-        // Older journals would still hold the wrapped key.
-        runtime.store.compact().await
-    }
-
-    /// Removes all records of a tenant but its audit trail.
-    async fn erase(&self, id: &TenantId) -> Result<()> {
-        const ERASED: [Kind; 10] = [
-            Kind::Config,
-            Kind::Secret,
-            Kind::Connection,
-            Kind::Credential,
-            Kind::Token,
-            Kind::Refresh,
-            Kind::Execution,
-            Kind::Step,
-            Kind::Events,
-            Kind::Idempotency,
-        ];
-        let store = &self.hub.runtime().store;
-        let scope = Scope::tenant(id.clone());
-        for kind in ERASED {
-            loop {
-                let page = store.scan(Scan::prefix(scope.kind(kind)).limit(500)).await?;
-                if page.entries.is_empty() {
-                    break;
-                }
-                let mut batch = Batch::new();
-                for (key, _) in page.entries {
-                    batch.delete(key);
-                }
-                store.commit(batch).await?;
-            }
-        }
-        Ok(())
+        erase(runtime, &id).await
     }
 
     async fn change(&self, id: &str, action: &'static str, change: impl Fn(&mut TenantRecord)) -> Result<()> {
@@ -229,4 +196,35 @@ impl Tenants {
         };
         runtime.directory.change(&id, action, &self.principal, apply).await.map(drop)
     }
+}
+
+/// Removes all records of a deleted tenant but its audit trail, and its data key last.
+pub(crate) async fn erase(runtime: &HubRuntime, id: &TenantId) -> Result<()> {
+    const ERASED: [Kind; 10] = [
+        Kind::Config,
+        Kind::Secret,
+        Kind::Connection,
+        Kind::Credential,
+        Kind::Token,
+        Kind::Refresh,
+        Kind::Execution,
+        Kind::Step,
+        Kind::Events,
+        Kind::Idempotency,
+    ];
+    let store = &runtime.store;
+    let scope = Scope::tenant(id.clone());
+    for kind in ERASED {
+        for keys in keys_under(store.as_ref(), &scope.kind(kind)).await?.chunks(500) {
+            let mut batch = Batch::new();
+            for key in keys {
+                batch.delete(key.clone());
+            }
+            store.commit(batch).await?;
+        }
+    }
+    runtime.keys.destroy(&scope).await?;
+    // Older journals would still hold the wrapped key.
+    store.compact().await?;
+    runtime.directory.erased(id).await
 }
