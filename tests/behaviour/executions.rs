@@ -9,7 +9,7 @@ use bifrost::{Context, Error, ErrorKind, EventBody, Result, Retry, Run, workflow
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use crate::world::{Counter, Disk, contoso, eventually, pause};
+use crate::world::{Counter, Disk, clock, contoso, eventually, pause};
 
 fn flaky(message: &str) -> Error {
     Error::new(ErrorKind::Unavailable, "run step", message).retry(Retry::Later)
@@ -374,4 +374,41 @@ async fn scheduled_work_starts_at_its_time_also_when_nobody_was_there_before() {
     let resumed = hub.tenant("contoso").unwrap().execution(second.id()).await.unwrap();
     let ran_at: bifrost::Timestamp = serde_json::from_value(resumed.wait().await.unwrap().output).unwrap();
     assert!(ran_at >= later && ran_at.since(later) < Duration::from_secs(1), "{ran_at}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_workflow_is_at_is_seen_while_it_is_at_it() {
+    let work = workflow("work", |ctx: Context, step: bool| async move {
+        if step {
+            ctx.step("slow", || async { Ok(ctx.sleep(Duration::from_secs(200)).await) }).await?;
+        }
+        ctx.progress(1, 2, "halfway");
+        ctx.sleep(Duration::from_secs(3_000)).await;
+        Ok(())
+    })
+    .unwrap()
+    .with_run_deadline(Duration::from_secs(7_200));
+    let hub = Disk::new().hub().with_workflow(work).start().await.unwrap();
+    let tenant = contoso(&hub).await;
+    let clock = clock();
+    for step in [false, true] {
+        let handle = tenant.run("work", step).await.unwrap();
+        pause(Duration::from_secs(1)).await;
+        assert_eq!(handle.record().await.unwrap().state, ExecutionState::Running);
+        let mut seen = Box::pin(handle.events(3));
+        let event = bifrost::time::within(clock.as_ref(), Duration::from_secs(1), seen.next()).await.unwrap();
+        let body = event.unwrap().body;
+        assert!(matches!(body, EventBody::Progress { .. } | EventBody::StepStarted { .. }), "{body:?}");
+        pause(Duration::from_secs(201)).await;
+        let events = bifrost::time::within(clock.as_ref(), Duration::from_secs(1), async {
+            let mut progress = Box::pin(handle.events(1));
+            while let Some(event) = progress.next().await {
+                if matches!(event.body, EventBody::Progress { .. }) {
+                    return true;
+                }
+            }
+            false
+        });
+        assert_eq!(events.await, Some(true), "step: {step}");
+    }
 }

@@ -43,15 +43,19 @@ impl Running<'_> {
             return self.finish(outcome, None, Some(audit)).await;
         }
         self.apply(&attention, resolution)?;
-        let change = |record: &mut ExecutionRecord| {
+        // It has waited for a person, not for a slot: its time in the queue begins now.
+        let queue = self.state.workflow.as_ref().map(|workflow| workflow.spec().deadlines().queue).unwrap_or_default();
+        let queue_deadline = self.state.tenant.hub.clock.now().saturating_add(queue);
+        let change = move |record: &mut ExecutionRecord| {
             record.attention = None;
+            record.queue_deadline = queue_deadline;
             record.recoveries = 0;
             record.run_deadline = None;
             record.started_at = None;
             record.become_state(ExecutionState::Pending)
         };
         self.commit(change, None, Some(audit)).await?;
-        self.get_in_line();
+        self.wait_for_start();
         Ok(())
     }
 

@@ -36,6 +36,13 @@ impl RunHost {
     fn attempt(&self) -> u32 {
         self.info.attempt
     }
+
+    fn flush_soon(&self, needed: bool) {
+        if needed {
+            // An actor that is gone has flushed with its last commit.
+            let _ = self.actor.cast(ExecutionMessage::FlushSoon);
+        }
+    }
 }
 
 #[async_trait]
@@ -53,8 +60,11 @@ impl ContextHost for RunHost {
         loop {
             match self.journal.ask(self.attempt(), name, occurrence, kind)? {
                 Asked::Known(ticket) => return Ok(ticket),
-                Asked::Started(ticket, None) => return Ok(ticket),
-                Asked::Started(ticket, Some(intent)) => {
+                Asked::Started { ticket, flush } => {
+                    self.flush_soon(flush);
+                    return Ok(ticket);
+                }
+                Asked::Intended(ticket, intent) => {
                     self.journal.settle(intent).await?;
                     return Ok(ticket);
                 }
@@ -75,10 +85,7 @@ impl ContextHost for RunHost {
     }
 
     fn emit(&self, event: EventBody) {
-        if self.journal.emit(self.attempt(), event) {
-            // An actor that is gone flushes with its last commit.
-            let _ = self.actor.cast(ExecutionMessage::FlushSoon);
-        }
+        self.flush_soon(self.journal.emit(self.attempt(), event));
     }
 
     fn note_problem(&self, problem: ErrorReport) {

@@ -48,8 +48,14 @@ pub(crate) struct Durable {
 pub(crate) enum Asked {
     /// It is in the journal.
     Known(StepTicket),
-    /// It begins now; for an effect, once this is durable.
-    Started(StepTicket, Option<Durable>),
+    /// A step begins now.
+    Started {
+        ticket: StepTicket,
+        /// Somebody has to be told to flush soon: followers want to see that it has begun.
+        flush: bool,
+    },
+    /// An effect begins once this is durable.
+    Intended(StepTicket, Durable),
     /// It has to wait for the recorded ones.
     Gated,
 }
@@ -112,7 +118,7 @@ impl Journal {
     }
 
     /// Begins an attempt: what is in the journal will be replayed. The move to `Running` becomes durable with the
-    /// first write that follows: until then, a crash finds the execution as it was.
+    /// first write that follows, or with the next flush: until then, a crash finds the execution as it was.
     pub(crate) fn begin_attempt(&self, run_for: std::time::Duration) -> Result<u32> {
         let now = self.clock.now();
         let mut inner = self.lock();
@@ -199,11 +205,10 @@ impl Journal {
                 .with("limit", self.quota.max_steps));
         }
         let ticket = inner.start(name, occurrence, kind, self.clock.now());
-        let durable = match kind {
-            StepKind::Step => None,
-            StepKind::Effect => Some(self.enqueue(&mut inner, Batch::new())?),
-        };
-        Ok(Asked::Started(ticket, durable))
+        Ok(match kind {
+            StepKind::Step => Asked::Started { ticket, flush: inner.plan_flush() },
+            StepKind::Effect => Asked::Intended(ticket, self.enqueue(&mut inner, Batch::new())?),
+        })
     }
 
     /// Counts a step that waits behind the recorded ones, and resolves when it is worth asking again.
@@ -283,7 +288,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Adds an event. True when it is the first that waits, so that somebody should flush soon.
+    /// Adds an event. True when somebody has to be told to flush soon.
     pub(crate) fn emit(&self, attempt: u32, body: EventBody) -> bool {
         let mut inner = self.lock();
         if inner.check_open(attempt).is_err() || inner.dropped_events {
@@ -296,7 +301,7 @@ impl Journal {
         } else {
             inner.emit(self.clock.now(), body);
         }
-        inner.pending.len() == 1
+        inner.plan_flush()
     }
 
     /// Notes a problem the workflow lives with.
@@ -317,6 +322,7 @@ impl Journal {
     /// Makes pending events durable in a page of their own.
     pub(crate) fn flush(&self) -> Result<Option<Durable>> {
         let mut inner = self.lock();
+        inner.flush_planned = false;
         let Some(first) = inner.pending.first().map(|event| event.seq) else {
             return Ok(None);
         };

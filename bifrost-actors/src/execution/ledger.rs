@@ -31,6 +31,8 @@ pub(super) struct Ledger {
     pub(super) pending: Vec<Event>,
     /// Events on their way to the disk.
     pub(super) unpublished: VecDeque<Event>,
+    /// Somebody will flush pending events before long.
+    pub(super) flush_planned: bool,
     pub(super) dropped_events: bool,
     /// A commit failed: what is in memory is ahead of the disk, and only reading it again mends that.
     pub(super) broken: Option<Error>,
@@ -76,6 +78,7 @@ impl Ledger {
             run: Run::default(),
             pending: Vec::new(),
             unpublished: VecDeque::new(),
+            flush_planned: false,
             dropped_events: false,
             broken: None,
         }
@@ -189,6 +192,11 @@ impl Ledger {
     pub(super) fn emit(&mut self, at: Timestamp, body: EventBody) {
         self.record.last_event += 1;
         self.pending.push(Event { seq: self.record.last_event, at, body });
+    }
+
+    /// Events wait: true when somebody has to be told to flush them soon.
+    pub(super) fn plan_flush(&mut self) -> bool {
+        !std::mem::replace(&mut self.flush_planned, true)
     }
 
     /// Events that the commit being built carries.

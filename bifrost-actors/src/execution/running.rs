@@ -93,7 +93,7 @@ impl Running<'_> {
     }
 
     /// Starts the clocks that run while it waits, and gets in line now or when its retry is due.
-    fn wait_for_start(&mut self) {
+    pub(super) fn wait_for_start(&mut self) {
         let now = self.state.tenant.hub.clock.now();
         let (run_deadline, queue_deadline, retry_at) =
             self.state.journal.with_record(|record| (record.run_deadline, record.queue_deadline, record.retry_at));
@@ -157,6 +157,8 @@ impl Running<'_> {
         self.state.attempt =
             Some(Attempt::start(number, workflow, context, record.params, &self.state.journal, self.myself));
         self.state.slot = Some(slot);
+        // A workflow that ends before that costs no commit more.
+        self.flush_soon();
         Ok(())
     }
 

@@ -38,8 +38,6 @@ pub(crate) enum TenantMessage {
         /// Answered with the actor.
         reply: RpcReplyPort<Result<ActorRef<ConnectionMessage>>>,
     },
-    /// Start a child again after its delay.
-    Restart(super::state::Child),
     /// Look whether anybody uses the tenant.
     IdleTick,
     /// The hub shuts down: start nothing new.

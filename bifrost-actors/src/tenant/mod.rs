@@ -12,6 +12,7 @@ pub(crate) mod shared;
 pub(crate) mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bifrost_core::execution::ExecutionRecord;
 use bifrost_core::{ConnectionId, Error, ErrorKind, ExecutionId, Result};
@@ -76,9 +77,6 @@ impl Actor for TenantActor {
                 // A caller that gave up needs no answer.
                 let _ = reply.send(connection(&myself, state, &id).await);
             }
-            TenantMessage::Restart(Child::Execution(id)) => recover(&myself, state, id),
-            // A connection is started again by whoever asks for it next.
-            TenantMessage::Restart(Child::Connection(_)) => {}
             TenantMessage::IdleTick => rest_if_idle(&myself, state),
             TenantMessage::Drain => {
                 state.draining = true;
@@ -192,7 +190,7 @@ async fn claimed(
         Err(error) => {
             tracing::warn!(tenant = %state.shared.id, execution = %id, %error, "an execution could not be taken up yet");
             let wait = state.shared.hub.config.child_restarts.max_delay;
-            restart(myself, state, Child::Execution(id), wait);
+            recover_later(myself, state, id, wait);
         }
     }
     Ok(())
@@ -259,13 +257,19 @@ fn failed(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child:
     }
 }
 
-fn restart(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child: Child, delay: std::time::Duration) {
-    if let Child::Execution(id) = &child
-        && let Some(known) = state.shared.lock_executions().get_mut(id)
-    {
+fn restart(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child: Child, delay: Duration) {
+    match child {
+        Child::Execution(id) => recover_later(myself, state, id, delay),
+        // It is started again by whoever asks for it next.
+        Child::Connection(_) => {}
+    }
+}
+
+fn recover_later(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, id: ExecutionId, delay: Duration) {
+    if let Some(known) = state.shared.lock_executions().get_mut(&id) {
         known.actor = None;
     }
-    let timer = after(&state.shared.hub.clock, delay, myself, TenantMessage::Restart(child));
+    let timer = after(&state.shared.hub.clock, delay, myself, TenantMessage::Recover(id));
     state.restart_timers.retain(|timer| !timer.is_finished());
     state.restart_timers.push(timer);
 }
