@@ -68,6 +68,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("hyper", &["bifrost-integrations", "bifrost-http"]),
     ("axum", &["bifrost-http"]),
     ("pyo3", &["bifrost-py"]),
+    ("pyo3-build-config", &["bifrost-py"]),
 ];
 
 /// Fails on any edge through a wall.
