@@ -27,6 +27,7 @@ mod slots;
 pub mod supervision;
 mod task;
 mod tenant;
+mod workflows;
 
 pub use config::HubConfig;
 pub use handle::builder::HubBuilder;

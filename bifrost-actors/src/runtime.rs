@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bifrost_core::store::SharedStore;
 use bifrost_core::store::seal::KeyRing;
 use bifrost_core::time::within;
-use bifrost_core::workflow::WorkflowSet;
 use bifrost_core::{Clock, Entropy, Error, ErrorKind, Registry, Result, Retry, TenantId};
 use ractor::{ActorRef, Message, RpcReplyPort};
 use tokio::sync::Semaphore;
@@ -18,6 +17,7 @@ use crate::directory::Directory;
 use crate::hub::message::HubMessage;
 use crate::slots::Slots;
 use crate::tenant::shared::{InUse, TenantShared};
+use crate::workflows::Workflows;
 
 /// See the module.
 pub(crate) struct HubRuntime {
@@ -27,7 +27,7 @@ pub(crate) struct HubRuntime {
     pub(crate) store: SharedStore,
     pub(crate) keys: KeyRing,
     pub(crate) registry: Registry,
-    pub(crate) workflows: WorkflowSet,
+    pub(crate) workflows: Workflows,
     pub(crate) directory: Directory,
     pub(crate) slots: Slots,
     /// Counts the starts of the hub on this store.

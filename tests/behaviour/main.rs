@@ -19,4 +19,5 @@ mod refusing;
 mod secrets;
 mod supervision;
 mod tenancy;
+mod unpolled;
 mod world;

@@ -38,7 +38,7 @@ impl Attempt {
         journal: &Arc<Journal>,
         actor: &ActorRef<ExecutionMessage>,
     ) -> Self {
-        let run = run(workflow, context, params, Arc::clone(journal));
+        let run = run(number, workflow, context, params, Arc::clone(journal));
         let task = report(actor, run, move |end| ExecutionMessage::AttemptEnded { attempt: number, end });
         Self { number, journal: Arc::clone(journal), _task: task }
     }
@@ -55,12 +55,21 @@ impl Drop for Attempt {
     }
 }
 
-async fn run(workflow: Arc<dyn Workflow>, context: Context, params: Value, journal: Arc<Journal>) -> AttemptEnd {
+async fn run(
+    number: u32,
+    workflow: Arc<dyn Workflow>,
+    context: Context,
+    params: Value,
+    journal: Arc<Journal>,
+) -> AttemptEnd {
+    let announced = workflow.announces_rest();
     let mut code = pin!(workflow.run(context, params));
     let result = poll_fn(|cx| match code.as_mut().poll(cx) {
         Poll::Ready(result) => Poll::Ready(result),
         Poll::Pending => {
-            journal.at_rest();
+            if !announced {
+                journal.at_rest(number);
+            }
             Poll::Pending
         }
     })

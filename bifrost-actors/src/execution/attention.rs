@@ -1,11 +1,15 @@
 //! Setting an execution aside for a person, and carrying out what the person decided.
 
-use bifrost_core::audit::AuditOutcome;
+use std::sync::Arc;
+
+use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Resolution, StepState};
 use bifrost_core::{Error, ErrorKind, Principal, Result};
 
+use super::message::ExecutionMessage;
 use super::running::Running;
 use super::state;
+use crate::task::spawn;
 
 impl Running<'_> {
     /// Puts the execution where a person must decide.
@@ -21,7 +25,38 @@ impl Running<'_> {
             record.attention = Some(attention);
             Ok(())
         };
-        self.commit(change, reason, Some(audit)).await
+        self.commit(change, reason, Some(audit)).await?;
+        self.wait_for_workflow();
+        Ok(())
+    }
+
+    /// If it was set aside because its workflow is missing, waits for that to be registered.
+    pub(super) fn wait_for_workflow(&mut self) {
+        if !self.misses_its_workflow() {
+            return;
+        }
+        let name = self.state.journal.with_record(|record| record.workflow.clone());
+        let (hub, myself) = (Arc::clone(&self.state.tenant.hub), self.myself.clone());
+        self.state.timers.missing = Some(spawn(async move {
+            hub.workflows.registered(&name).await;
+            // An actor that is gone is started again with the workflow there.
+            let _ = myself.cast(ExecutionMessage::WorkflowRegistered);
+        }));
+    }
+
+    /// The workflow has been registered: goes on, unless a person was faster.
+    pub(super) async fn workflow_registered(&mut self) -> Result<()> {
+        if !self.misses_its_workflow() {
+            return Ok(());
+        }
+        let decision = decision(&Resolution::Resume);
+        let audit =
+            self.audit(Principal::System, "execution.resolve", AuditOutcome::Allowed).with("decision", decision);
+        self.leave_attention(Some("its workflow was registered".to_owned()), audit).await
+    }
+
+    fn misses_its_workflow(&self) -> bool {
+        self.state.journal.with_record(|record| record.attention == Some(Attention::WorkflowMissing))
     }
 
     /// Carries out what a person decided.
@@ -43,8 +78,13 @@ impl Running<'_> {
             return self.finish(outcome, None, Some(audit)).await;
         }
         self.apply(&attention, resolution)?;
+        self.leave_attention(None, audit).await
+    }
+
+    /// Gets in line again.
+    async fn leave_attention(&mut self, reason: Option<String>, audit: AuditRecord) -> Result<()> {
         // It has waited for a person, not for a slot: its time in the queue begins now.
-        let queue = self.state.workflow.as_ref().map(|workflow| workflow.spec().deadlines().queue).unwrap_or_default();
+        let queue = self.state.registered().map(|workflow| workflow.spec().deadlines().queue).unwrap_or_default();
         let queue_deadline = self.state.tenant.hub.clock.now().saturating_add(queue);
         let change = move |record: &mut ExecutionRecord| {
             record.attention = None;
@@ -54,7 +94,7 @@ impl Running<'_> {
             record.started_at = None;
             record.become_state(ExecutionState::Pending)
         };
-        self.commit(change, None, Some(audit)).await?;
+        self.commit(change, reason, Some(audit)).await?;
         self.wait_for_start();
         Ok(())
     }
@@ -73,9 +113,9 @@ impl Running<'_> {
                 Err(Error::invalid("resolve attention", "say whether the write was applied: done or not done")
                     .with("step", name))
             }
-            (Attention::WorkflowMissing, Resolution::Resume) if self.state.workflow.is_none() => {
+            (Attention::WorkflowMissing, Resolution::Resume) if self.state.registered().is_none() => {
                 Err(Error::invalid("resolve attention", "the workflow is not registered in this process")
-                    .next_action("start the hub with the workflow registered"))
+                    .next_action("register it with `hub.register(..)`; the execution goes on by itself then"))
             }
             (_, Resolution::Resume) => Ok(()),
             _ => Err(Error::invalid("resolve attention", "only resume or abort fit here")),

@@ -1,6 +1,7 @@
 //! What the workflow's context stands on, for one attempt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
@@ -84,6 +85,15 @@ impl ContextHost for RunHost {
         self.journal.doubt(self.attempt(), ordinal)
     }
 
+    fn came_to_rest(&self) {
+        self.journal.at_rest(self.attempt());
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let _busy = self.journal.busy(self.attempt());
+        self.clock().sleep(duration).await;
+    }
+
     fn emit(&self, event: EventBody) {
         self.flush_soon(self.journal.emit(self.attempt(), event));
     }
@@ -93,12 +103,12 @@ impl ContextHost for RunHost {
     }
 
     async fn config(&self, key: &ConfigKey) -> Result<Option<Value>> {
-        let _busy = self.journal.busy();
+        let _busy = self.journal.busy(self.attempt());
         settings::inherited_config(&self.tenant, key).await
     }
 
     async fn secret(&self, name: &SecretName) -> Result<Secret> {
-        let _busy = self.journal.busy();
+        let _busy = self.journal.busy(self.attempt());
         let found = settings::inherited_secret(&self.tenant, name).await?;
         let outcome = if found.is_some() { AuditOutcome::Allowed } else { AuditOutcome::Failed };
         let record = AuditRecord::new(self.clock().now(), self.principal(), "secret.read", name.as_str(), outcome)
@@ -108,7 +118,7 @@ impl ContextHost for RunHost {
     }
 
     async fn connection(&self, id: &ConnectionId) -> Result<Connection> {
-        let _busy = self.journal.busy();
+        let _busy = self.journal.busy(self.attempt());
         self.tenant.connection(id, Some(self.info.execution)).await
     }
 

@@ -224,18 +224,18 @@ impl Journal {
             }
             inner.run.gated += 1;
         }
+        let gated = Gated { journal: self, attempt };
         changed.await;
-        let mut inner = self.lock();
-        inner.run.gated = inner.run.gated.saturating_sub(1);
-        inner.check_open(attempt)
+        drop(gated);
+        self.lock().check_open(attempt)
     }
 
     /// The workflow came to rest. If all that could wake it are steps that wait behind recorded ones, its code has
     /// changed.
-    pub(crate) fn at_rest(&self) {
+    pub(crate) fn at_rest(&self, attempt: u32) {
         let mut inner = self.lock();
         let run = &inner.run;
-        if run.gated > 0 && run.open == 0 && !run.replay.is_empty() && run.closed.is_none() {
+        if run.attempt == attempt && run.gated > 0 && run.open == 0 && !run.replay.is_empty() && run.closed.is_none() {
             let attention = inner.shape_changed();
             inner.run.attention = Some(attention);
             inner.run.closed = Some((ErrorKind::NeedsAttention, "the workflow's code no longer fits its journal"));
@@ -314,9 +314,12 @@ impl Journal {
     }
 
     /// Counts something the workflow waits for that is no step, so that it does not look at rest meanwhile.
-    pub(crate) fn busy(self: &Arc<Self>) -> Busy {
-        self.lock().run.open += 1;
-        Busy(Arc::clone(self))
+    pub(crate) fn busy(self: &Arc<Self>, attempt: u32) -> Busy {
+        let mut inner = self.lock();
+        if inner.run.attempt == attempt {
+            inner.run.open += 1;
+        }
+        Busy { journal: Arc::clone(self), attempt }
     }
 
     /// Makes pending events durable in a page of their own.
@@ -390,12 +393,33 @@ impl Journal {
     }
 }
 
+/// A step that waits behind recorded ones, until it is dropped.
+struct Gated<'a> {
+    journal: &'a Journal,
+    attempt: u32,
+}
+
+impl Drop for Gated<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.journal.lock();
+        if inner.run.attempt == self.attempt {
+            inner.run.gated = inner.run.gated.saturating_sub(1);
+        }
+    }
+}
+
 /// See [`Journal::busy`].
-pub(crate) struct Busy(Arc<Journal>);
+pub(crate) struct Busy {
+    journal: Arc<Journal>,
+    attempt: u32,
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut inner = self.0.lock();
-        inner.run.open = inner.run.open.saturating_sub(1);
+        let mut inner = self.journal.lock();
+        // What an earlier attempt waited for was never counted in this one.
+        if inner.run.attempt == self.attempt {
+            inner.run.open = inner.run.open.saturating_sub(1);
+        }
     }
 }

@@ -49,6 +49,8 @@ pub(crate) enum ExecutionMessage {
         /// Answered once the decision is durable.
         reply: RpcReplyPort<Result<()>>,
     },
+    /// The workflow whose absence set it aside was registered.
+    WorkflowRegistered,
     /// Make pending events durable, soon.
     FlushSoon,
     /// Make pending events durable, now.

@@ -76,13 +76,12 @@ impl Actor for ExecutionActor {
         _myself: ActorRef<ExecutionMessage>,
         args: ExecutionArgs,
     ) -> Result<ExecutionActorState, ActorProcessingErr> {
-        let workflow = args.tenant.hub.workflows.get(&args.stored.record.workflow).cloned();
         let journal = args.tenant.journal(args.stored, &args.live);
         Ok(ExecutionActorState {
             tenant: args.tenant,
             live: args.live,
             journal,
-            workflow,
+            workflow: None,
             attempt: None,
             slot: None,
             timers: Timers::default(),
@@ -121,6 +120,7 @@ impl Actor for ExecutionActor {
             ExecutionMessage::Resolve { principal, resolution, reply } => {
                 let _ = reply.send(run.resolve(principal, resolution).await);
             }
+            ExecutionMessage::WorkflowRegistered => run.workflow_registered().await?,
             ExecutionMessage::FlushSoon => run.flush_soon(),
             ExecutionMessage::Flush => run.flush().await?,
             ExecutionMessage::Drain => run.drain(),

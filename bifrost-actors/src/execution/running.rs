@@ -73,7 +73,10 @@ impl Running<'_> {
         let record = self.state.journal.record();
         match record.state {
             ExecutionState::Cancelling => return self.end(state::cancelled(self.doubts())).await,
-            ExecutionState::NeedsAttention => return Ok(()),
+            ExecutionState::NeedsAttention => {
+                self.wait_for_workflow();
+                return Ok(());
+            }
             ExecutionState::Running => {
                 // The attempt died with its process: it counts, and its journal is replayed.
                 let reason = Some("its process died; taken up again".to_owned());
@@ -85,7 +88,7 @@ impl Running<'_> {
             let recoveries = record.recoveries;
             return self.set_aside(Attention::Poisoned { recoveries }).await;
         }
-        if self.state.workflow.is_none() {
+        if self.state.registered().is_none() {
             return self.set_aside(Attention::WorkflowMissing).await;
         }
         self.wait_for_start();
@@ -143,9 +146,10 @@ impl Running<'_> {
     /// Begins an attempt in the slot that was granted.
     pub(super) fn start_attempt(&mut self, slot: Slot) -> Result<()> {
         let pending = self.state.journal.with_record(|record| record.state == ExecutionState::Pending);
-        let Some(workflow) = self.state.workflow.clone().filter(|_| pending && !self.state.draining) else {
+        let Some(workflow) = self.state.registered().filter(|_| pending && !self.state.draining) else {
             return Ok(());
         };
+        self.state.workflow = Some(Arc::clone(&workflow));
         let deadlines = *workflow.spec().deadlines();
         let number = self.state.journal.begin_attempt(deadlines.run)?;
         let record = self.state.journal.record();

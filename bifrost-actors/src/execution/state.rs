@@ -23,12 +23,20 @@ pub(crate) struct ExecutionActorState {
     pub(crate) tenant: Arc<TenantShared>,
     pub(crate) live: Arc<Live>,
     pub(crate) journal: Arc<Journal>,
+    /// What the latest attempt runs.
     pub(crate) workflow: Option<Arc<dyn Workflow>>,
     pub(crate) attempt: Option<Attempt>,
     pub(crate) slot: Option<Slot>,
     pub(crate) timers: Timers,
     pub(crate) cancel: watch::Sender<bool>,
     pub(crate) draining: bool,
+}
+
+impl ExecutionActorState {
+    /// The workflow as it is registered now.
+    pub(crate) fn registered(&self) -> Option<Arc<dyn Workflow>> {
+        self.journal.with_record(|record| self.tenant.hub.workflows.get(&record.workflow))
+    }
 }
 
 /// Waits that end when the state does.
@@ -40,6 +48,7 @@ pub(crate) struct Timers {
     pub(crate) retry: Option<Task>,
     pub(crate) grace: Option<Task>,
     pub(crate) flush: Option<Task>,
+    pub(crate) missing: Option<Task>,
 }
 
 /// What follows when the workflow's code has returned.

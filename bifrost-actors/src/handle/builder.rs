@@ -21,6 +21,7 @@ use crate::directory::Directory;
 use crate::hub::HubActor;
 use crate::runtime::HubRuntime;
 use crate::slots::Slots;
+use crate::workflows::Workflows;
 
 /// Builds a [`Hub`]: see [`Hub::builder`].
 #[must_use]
@@ -98,7 +99,8 @@ impl HubBuilder {
         self
     }
 
-    /// Adds a workflow. A second one of the same name makes [`HubBuilder::start`] fail.
+    /// Adds a workflow. A second one of the same name makes [`HubBuilder::start`] fail;
+    /// see [`Hub::register`] for adding and replacing them later.
     pub fn with_workflow(mut self, workflow: impl Workflow) -> Self {
         self.workflows = self.workflows.and_then(|mut set| {
             set.add(Arc::new(workflow))?;
@@ -152,7 +154,7 @@ impl HubBuilder {
             store,
             keys,
             registry: self.registry,
-            workflows,
+            workflows: Workflows::new(workflows),
             directory,
             epoch: before.epoch + 1,
             clean_start: before.clean,

@@ -10,6 +10,7 @@ use bifrost_core::store::key::{Kind, Scope};
 use bifrost_core::store::keys_under;
 use bifrost_core::store::records::TenantStore;
 use bifrost_core::time::within;
+use bifrost_core::workflow::{Workflow, WorkflowSet};
 use bifrost_core::{ErrorKind, ExecutionId, Principal, Result, TenantId};
 use tokio::task::JoinHandle;
 
@@ -66,6 +67,23 @@ impl Hub {
     /// Making, listing and changing tenants.
     pub fn tenants(&self) -> Tenants {
         Tenants::new(self.clone(), Principal::System)
+    }
+
+    /// Adds a workflow to the running hub, in the place of the one of the same name, which is returned. Attempts that
+    /// run go on with what they started with, later ones use the new one. Executions that were set aside because their
+    /// workflow was missing are taken up again.
+    pub fn register(&self, workflow: Arc<dyn Workflow>) -> Option<Arc<dyn Workflow>> {
+        self.0.runtime.workflows.register(workflow)
+    }
+
+    /// The workflows as they are now, by name.
+    pub fn workflows(&self) -> Arc<WorkflowSet> {
+        self.0.runtime.workflows.all()
+    }
+
+    /// True once [`Hub::shutdown`] was called: nothing is admitted any more.
+    pub fn is_closed(&self) -> bool {
+        self.0.runtime.closed.load(Ordering::Acquire)
     }
 
     /// How the hub is doing: store, tenants that are awake, places in use, what providers were sent.

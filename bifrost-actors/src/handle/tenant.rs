@@ -106,8 +106,9 @@ impl Tenant {
     ///
     /// # Errors
     /// Before anything is stored: `NotFound` for an unknown workflow, `InvalidInput` with the exact path for
-    /// parameters that do not fit, `TooLarge`, `Suspended`, `QuotaExceeded`, `Overloaded`, `Closed`. `Conflict` when
-    /// the idempotency key was used for something else.
+    /// parameters that do not fit, `TooLarge`, `Suspended`, `QuotaExceeded`, `Overloaded`, `Closed`, or what the
+    /// workflow says in [`Workflow::admits`](bifrost_core::Workflow::admits). `Conflict` when the idempotency key was
+    /// used for something else.
     pub async fn start(&self, run: Run) -> Result<ExecutionHandle> {
         let record = self.check(run)?;
         let guard = self.enter().await?;
@@ -136,16 +137,21 @@ impl Tenant {
         may_work(&tenant)?;
         let name = WorkflowName::new(&run.workflow)?;
         let workflow = runtime.workflows.get(&name).ok_or_else(|| {
-            let known: Vec<&str> = runtime.workflows.names().map(WorkflowName::as_str).collect();
+            let known = runtime.workflows.all();
+            let known: Vec<&str> = known.names().map(WorkflowName::as_str).collect();
             Error::new(ErrorKind::NotFound, "find workflow", "no workflow of this name is registered")
                 .with("workflow", &name)
-                .next_action(format!("register it with the builder; known are: {}", known.join(", ")))
+                .next_action(format!(
+                    "register it with the builder or `hub.register(..)`; known are: {}",
+                    known.join(", ")
+                ))
         })?;
         let named = |error: Error| error.with("tenant", &self.id).with("workflow", &name);
         let params = run.params.map_err(|error| named(Error::invalid("read parameters", error)))?;
         let size = serde_json::to_vec(&params).map_or(usize::MAX, |text| text.len());
         tenant.quota.check_params(size).map_err(named)?;
         workflow.spec().params().check(&params).map_err(named)?;
+        workflow.admits().map_err(named)?;
         let now = runtime.clock.now();
         let starts_at = run.starts_at.filter(|time| *time > now);
         Ok(ExecutionRecord {

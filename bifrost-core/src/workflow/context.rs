@@ -8,15 +8,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::host::{ContextHost, RunInfo, StepTicket};
+use super::closures;
+use super::effect::Effect;
+use super::host::{ContextHost, RunInfo};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventBody, LogLevel};
-use crate::execution::{StepKind, StepState};
 use crate::id::{ConfigKey, ConnectionId, SecretName};
 use crate::secret::Secret;
 use crate::tenant::EntityMapping;
-use crate::time::{Clock, Timestamp, within};
+use crate::time::{Clock, Timestamp};
 
 /// The context of one attempt of one execution. Cheap to clone.
 #[derive(Clone)]
@@ -48,17 +49,7 @@ impl Context {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let ticket = self.0.begin_step(name, StepKind::Step).await?;
-        if let Some(known) = replay(name, &ticket) {
-            return known;
-        }
-        let result = self.bounded(name, f()).await;
-        let state = match &result {
-            Ok(value) => StepState::Confirmed { result: to_json(name, value)? },
-            Err(error) => refusal(error),
-        };
-        self.0.end_step(ticket.ordinal, state).await?;
-        result
+        closures::step(self, name, f).await
     }
 
     /// Prepares a write to the outside that must not be repeated blindly.
@@ -76,7 +67,7 @@ impl Context {
     /// # Ok(()) }
     /// ```
     pub fn effect<'a>(&'a self, name: &'a str) -> Effect<'a> {
-        Effect { ctx: self, name, keyed: false }
+        Effect::new(self, name)
     }
 
     /// Tells whoever follows the execution how far it is.
@@ -160,7 +151,7 @@ impl Context {
 
     /// Waits. The wait itself is not stored: a resumed execution waits again.
     pub async fn sleep(&self, duration: Duration) {
-        self.0.clock().sleep(duration).await;
+        self.0.sleep(duration).await;
     }
 
     /// Resolves when somebody asks to cancel, for work that wants to stop by itself.
@@ -168,194 +159,8 @@ impl Context {
         self.0.cancelled().await;
     }
 
-    /// Runs `future` for at most the step deadline.
-    async fn bounded<T>(&self, name: &str, future: impl Future<Output = Result<T>>) -> Result<T> {
-        let limit = self.info().step_deadline;
-        let clock = self.0.clock();
-        match within(clock.as_ref(), limit, future).await {
-            Some(result) => result,
-            None => Err(Error::new(ErrorKind::Timeout, "run step", "the step took longer than its deadline")
-                .with("step", name)
-                .with("limit", format!("{}s", limit.as_secs_f64()))
-                .retry(crate::Retry::Later)),
-        }
-    }
-}
-
-/// Errors of the hub itself, which say nothing about the step: never stored as the step's result.
-fn transient_here(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Cancelled
-            | ErrorKind::Closed
-            | ErrorKind::NeedsAttention
-            | ErrorKind::StoreFull
-            | ErrorKind::StorePoisoned
-            | ErrorKind::UnknownOutcome
-            | ErrorKind::ReauthRequired
-    )
-}
-
-/// The stored end of a step, if it has ended.
-fn replay<T: DeserializeOwned>(name: &str, ticket: &StepTicket) -> Option<Result<T>> {
-    match ticket.known.as_ref()? {
-        StepState::Confirmed { result } => Some(from_json(name, result.clone())),
-        StepState::Refused { error } => Some(Err(error.to_error())),
-        StepState::Intended | StepState::Unknown | StepState::NotApplied { .. } => None,
-    }
-}
-
-fn to_json<T: Serialize>(name: &str, value: &T) -> Result<Value> {
-    serde_json::to_value(value).map_err(|error| {
-        Error::new(ErrorKind::WorkflowFailed, "run step", "the result does not serialize as JSON")
-            .with("step", name)
-            .source(error)
-    })
-}
-
-fn from_json<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|error| {
-        Error::new(ErrorKind::WorkflowFailed, "run step", "the recorded result has another type than the code expects")
-            .with("step", name)
-            .next_action("deploy the code that recorded it, or give the step a new name")
-            .source(error)
-    })
-}
-
-/// What a probe found out about a write.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Probe<T> {
-    /// It was applied; this is its result.
-    Done(T),
-    /// It was not applied.
-    NotDone,
-    /// The probe cannot tell: a person must.
-    Unknown,
-}
-
-impl<T> From<Option<T>> for Probe<T> {
-    /// Found is done, not found is not done: for providers that show a write at once.
-    fn from(found: Option<T>) -> Self {
-        found.map_or(Self::NotDone, Self::Done)
-    }
-}
-
-/// A write to the outside, being prepared; see [`Context::effect`].
-///
-/// Its ledger goes `Intended → Confirmed | Unknown`. After a crash, or an answer that never came, the probe is asked;
-/// without one, or if it cannot tell, the execution becomes `NeedsAttention`.
-#[must_use]
-pub struct Effect<'a> {
-    ctx: &'a Context,
-    name: &'a str,
-    keyed: bool,
-}
-
-impl<'a> Effect<'a> {
-    /// Declares how to find out whether the write was applied. The probe is given the same idempotency key as the
-    /// write, for providers that keep a reference of the caller's.
-    pub fn with_probe<P>(self, probe: P) -> ProbedEffect<'a, P> {
-        ProbedEffect { ctx: self.ctx, name: self.name, probe }
-    }
-
-    /// Says that the provider honours the idempotency key that `run` is given: an unknown outcome is sent again.
-    pub fn keyed(mut self) -> Self {
-        self.keyed = true;
-        self
-    }
-
-    /// Does it; `f` is given the idempotency key of this effect.
-    ///
-    /// # Errors
-    /// What `f` returns; `NeedsAttention` when the outcome is unknown.
-    pub async fn run<T, F, Fut>(self, f: F) -> Result<T>
-    where
-        T: Serialize + DeserializeOwned,
-        F: FnMut(String) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
-        let keyed = self.keyed;
-        let probe = move |_key| async move { Ok(if keyed { Probe::NotDone } else { Probe::Unknown }) };
-        run_effect(self.ctx, self.name, probe, f).await
-    }
-}
-
-/// An effect that can tell whether it was applied; see [`Effect::with_probe`].
-#[must_use]
-pub struct ProbedEffect<'a, P> {
-    ctx: &'a Context,
-    name: &'a str,
-    probe: P,
-}
-
-impl<P> ProbedEffect<'_, P> {
-    /// Does it, asking the probe where the outcome is unknown; `f` is given the idempotency key of this effect.
-    ///
-    /// # Errors
-    /// What `f` returns; `NeedsAttention` when the probe cannot tell.
-    pub async fn run<T, F, Fut, PFut>(self, f: F) -> Result<T>
-    where
-        T: Serialize + DeserializeOwned,
-        F: FnMut(String) -> Fut,
-        Fut: Future<Output = Result<T>>,
-        P: Fn(String) -> PFut,
-        PFut: Future<Output = Result<Probe<T>>>,
-    {
-        run_effect(self.ctx, self.name, self.probe, f).await
-    }
-}
-
-/// How often one call sends an effect whose probe says that it was not applied.
-const MAX_SENDS: u32 = 3;
-
-async fn run_effect<T, F, Fut, P, PFut>(ctx: &Context, name: &str, probe: P, mut f: F) -> Result<T>
-where
-    T: Serialize + DeserializeOwned,
-    F: FnMut(String) -> Fut,
-    Fut: Future<Output = Result<T>>,
-    P: Fn(String) -> PFut,
-    PFut: Future<Output = Result<Probe<T>>>,
-{
-    let ticket = ctx.0.begin_step(name, StepKind::Effect).await?;
-    if let Some(known) = replay(name, &ticket) {
-        return known;
-    }
-    let mut in_doubt = matches!(ticket.known, Some(StepState::Intended | StepState::Unknown));
-    for _ in 0..MAX_SENDS {
-        if in_doubt {
-            match ctx.bounded(name, probe(ticket.idempotency_key.clone())).await? {
-                Probe::Done(value) => return confirm(ctx, name, ticket.ordinal, value).await,
-                Probe::NotDone => {}
-                Probe::Unknown => return Err(ctx.0.need_attention(ticket.ordinal).await),
-            }
-        }
-        let error = match ctx.bounded(name, f(ticket.idempotency_key.clone())).await {
-            Ok(value) => return confirm(ctx, name, ticket.ordinal, value).await,
-            Err(error) => error,
-        };
-        // The step deadline cuts `f` off at any point: what it had sent may have arrived.
-        in_doubt = matches!(error.kind(), ErrorKind::UnknownOutcome | ErrorKind::Timeout);
-        if !in_doubt {
-            ctx.0.end_step(ticket.ordinal, refusal(&error)).await?;
-            return Err(error);
-        }
-        ctx.0.end_step(ticket.ordinal, StepState::Unknown).await?;
-    }
-    Err(ctx.0.need_attention(ticket.ordinal).await)
-}
-
-async fn confirm<T: Serialize>(ctx: &Context, name: &str, ordinal: u32, value: T) -> Result<T> {
-    let result = to_json(name, &value)?;
-    ctx.0.end_step(ordinal, StepState::Confirmed { result }).await?;
-    Ok(value)
-}
-
-/// A failure that leaves no doubt: it was not applied. It is stored for good unless it may pass.
-fn refusal(error: &Error) -> StepState {
-    if error.is_retryable() || transient_here(error.kind()) {
-        StepState::NotApplied { error: error.to_report() }
-    } else {
-        StepState::Refused { error: error.to_report() }
+    pub(super) fn host(&self) -> &Arc<dyn ContextHost> {
+        &self.0
     }
 }
 

@@ -66,6 +66,12 @@ pub trait ContextHost: Send + Sync + 'static {
     /// Ends this attempt because a person must decide about the effect at `ordinal`; returns the error to pass on.
     async fn need_attention(&self, ordinal: u32) -> crate::Error;
 
+    /// Hears that code which is not polled waits for nothing but steps.
+    fn came_to_rest(&self);
+
+    /// Waits; the attempt does not count as at rest meanwhile.
+    async fn sleep(&self, duration: Duration);
+
     /// Tells something to whoever follows the execution.
     fn emit(&self, event: EventBody);
 

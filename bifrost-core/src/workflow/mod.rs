@@ -5,7 +5,10 @@
 //! connections, progress, log and clock. Workflows in other languages plug in at the same two traits, [`Workflow`] and
 //! [`ContextHost`](host::ContextHost).
 
+mod closures;
 pub mod context;
+pub mod drive;
+pub mod effect;
 pub mod function;
 pub mod host;
 pub mod schema;
@@ -20,7 +23,9 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::id::WorkflowName;
 
-pub use context::{Context, Probe};
+pub use context::{Context, SecretHandle};
+pub use drive::{Doubt, Drive, Next, Plan, Probe};
+pub use effect::{Effect, ProbedEffect};
 pub use function::{FnWorkflow, workflow};
 pub use schema::ParamSchema;
 pub use spec::{Deadlines, WorkflowSpec};
@@ -36,6 +41,21 @@ pub trait Workflow: Send + Sync + 'static {
     /// # Errors
     /// Any error; the hub retries it when the error says so and the policy allows.
     async fn run(&self, ctx: Context, params: Value) -> Result<Value>;
+
+    /// Whether it could run now, asked before an execution is accepted: `Overloaded` when what it runs in hangs.
+    ///
+    /// # Errors
+    /// Why not. The caller sees it, with tenant and workflow noted beside it.
+    fn admits(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// True when its code runs where the hub does not poll it, such as an interpreter's own thread: it then says itself
+    /// when it has come to rest, with [`Context::came_to_rest`], and that the future of [`Workflow::run`] waits means
+    /// nothing.
+    fn announces_rest(&self) -> bool {
+        false
+    }
 }
 
 /// The workflows a hub knows.
@@ -59,6 +79,11 @@ impl WorkflowSet {
         }
         self.0.insert(name, workflow);
         Ok(())
+    }
+
+    /// Adds a workflow in the place of the one of the same name, which is returned.
+    pub fn replace(&mut self, workflow: Arc<dyn Workflow>) -> Option<Arc<dyn Workflow>> {
+        self.0.insert(workflow.spec().name().clone(), workflow)
     }
 
     /// The workflow of this name.
