@@ -1,0 +1,164 @@
+"""Where workflow code runs: async functions as tasks of an event loop, plain ones on a bounded pool of threads.
+
+A lane takes the runs that the hub posts, calls the user's function and says how it ended. A later lane (worker
+processes) fits the same shape: ``start`` a run, ``cancel`` it by number, ``close``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ._calls import Inbox
+from ._errors import BifrostError, Described, describe
+from ._native import Mailbox, Run
+from .context import AsyncContext, Context, current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._definition import Definition
+
+_numbers = itertools.count(1)
+
+#: Starting a task at once saves a round of the loop where Python can do it.
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class TaskLane:
+    """Runs async workflows on one event loop."""
+
+    def __init__(self, inbox: Inbox, definitions: dict[str, Definition]) -> None:
+        self.number = next(_numbers)
+        self.mailbox = inbox.mailbox
+        self._inbox = inbox
+        self._definitions = definitions
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        inbox.lanes[self.number] = self
+
+    def start(self, run: Run) -> None:
+        """Starts a run as a task of its own."""
+        task: asyncio.Task[None] = asyncio.Task(self._execute(run), loop=self._inbox.loop, **_EAGER)
+        if not task.done():
+            self._tasks[run.number] = task
+
+    def cancel(self, number: int, why: str) -> None:
+        """Cancels a run's task, if it is one of this lane."""
+        task = self._tasks.get(number)
+        if task is not None:
+            task.cancel(why)
+
+    def close(self) -> None:
+        """Takes no runs any more, and cancels those under way: the hub has put them back."""
+        self._inbox.lanes.pop(self.number, None)
+        for task in list(self._tasks.values()):
+            task.cancel("the hub was closed")
+
+    async def settle(self) -> None:
+        """Waits until the cancelled tasks have ended."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=1.0)
+
+    async def _execute(self, run: Run) -> None:
+        definition = self._definitions[run.workflow]
+        token = current.set(context := AsyncContext(run, self._inbox))
+        try:
+            output = await definition.function(context, **definition.bind(run.params()))
+            run.finish(output)
+        except asyncio.CancelledError:
+            run.fail(_cancelled(run))
+        except BaseException as error:
+            run.fail(describe(error))
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            current.reset(token)
+            self._tasks.pop(run.number, None)
+
+
+class ThreadLane:
+    """Runs plain workflows on at most ``size`` threads, which are started when the first such workflow is known."""
+
+    def __init__(self, definitions: dict[str, Definition], size: int) -> None:
+        self.number = next(_numbers)
+        self.mailbox = Mailbox(False, float("inf"), size)
+        self._definitions = definitions
+        self._threads: list[threading.Thread] = []
+        self._size = size
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Starts the threads, once."""
+        with self._lock:
+            if self._threads:
+                return
+            for index in range(self._size):
+                thread = threading.Thread(target=self._work, name=f"bifrost-workflow-{index}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def close(self) -> None:
+        """Wakes the threads to end; one that hangs in a workflow is left to itself."""
+        self.mailbox.close()
+        for thread in self._threads:
+            thread.join(timeout=0.2)
+
+    def _work(self) -> None:
+        while (run := self.mailbox.next()) is not None:
+            contextvars.Context().run(self._execute, run)
+
+    def _execute(self, run: Run) -> None:
+        definition = self._definitions[run.workflow]
+        current.set(context := Context(run))
+        try:
+            run.finish(definition.function(context, **definition.bind(run.params())))
+        except BaseException as error:
+            run.fail(describe(error))
+
+
+class LoopThread:
+    """An event loop on a thread of the hub's own, for programs that have none."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bifrost-loop", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def _run(self) -> None:
+        self.loop = asyncio.SelectorEventLoop()
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(self._started)
+        self.loop.run_forever()
+        self.loop.close()
+
+    def _started(self) -> None:
+        self.inbox = Inbox.current()
+        self._ready.set()
+
+    def call(self, function: Callable[[], object], timeout: float = 1.0) -> None:
+        """Runs ``function`` on the loop's thread; gives up waiting when the loop hangs."""
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                function()
+            finally:
+                done.set()
+
+        self.loop.call_soon_threadsafe(run)
+        done.wait(timeout)
+
+    def close(self) -> None:
+        """Stops the loop; one that hangs in a workflow is left to itself."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(timeout=1.0)
+
+
+def _cancelled(run: Run) -> Described:
+    why = "the workflow was cancelled" if run.is_cancelled() else "the attempt was given up"
+    return describe(BifrostError(why))._replace(code="cancelled")
