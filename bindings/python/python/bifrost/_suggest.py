@@ -1,0 +1,16 @@
+"""Suggestions for misspelt names, so that every refusal of a name ends the same way."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'timeout'?"``, or an empty string when nothing is near.
+
+    >>> did_you_mean("timout", ["timeout", "retry"])
+    "; did you mean 'timeout'?"
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
