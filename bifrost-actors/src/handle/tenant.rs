@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bifrost_core::audit::{AuditEntry, Verdict};
 use bifrost_core::execution::{ExecutionRecord, ExecutionState, Resolution};
 use bifrost_core::store::Scan;
+use bifrost_core::store::chain::Head;
 use bifrost_core::store::key::Kind;
 use bifrost_core::{
     Error, ErrorKind, ExecutionId, IdempotencyKey, Principal, Result, TenantId, TenantRecord, Timestamp, WorkflowName,
@@ -304,6 +305,15 @@ impl Tenant {
     /// As the store says.
     pub async fn verify_audit(&self) -> Result<Verdict> {
         self.enter().await?.0.audit_log.verify(None).await
+    }
+
+    /// Writes its whole audit trail to `sink`, as lines that
+    /// [`verify_export`](bifrost_core::audit::verify_export) checks without store or key; returns its head.
+    ///
+    /// # Errors
+    /// As the store and the sink say.
+    pub async fn export_audit(&self, sink: impl std::io::Write + Send + 'static) -> Result<Head> {
+        self.enter().await?.0.audit_log.export(sink).await
     }
 
     /// How it is doing.

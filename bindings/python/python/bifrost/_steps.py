@@ -12,9 +12,9 @@ import inspect
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
-from ._codec import decoder_of_result
 from ._errors import WorkflowFailed, describe, in_doubt
 from ._native import Pending, Run
+from ._results import decoder_of_result
 
 T = TypeVar("T")
 
