@@ -132,6 +132,14 @@ impl ContextHost for RunHost {
         self.read_secret(name, "secret.read").await
     }
 
+    async fn reveal(&self, name: &SecretName) -> Result<Secret> {
+        if self.tenant.hub.config.reveal_secrets {
+            return self.read_secret(name, "secret.reveal").await;
+        }
+        self.audit_secret(name, "secret.reveal", AuditOutcome::Denied).await?;
+        Err(settings::secret_not_revealed(&self.tenant.id, name))
+    }
+
     async fn run_child(&self, key: &str, workflow: &WorkflowName, params: &Value) -> Result<(ExecutionId, Outcome)> {
         child::run(self, key, workflow, params).await
     }

@@ -389,6 +389,10 @@ mod tests {
             Err(Error::internal("test", "no children"))
         }
 
+        async fn reveal(&self, _: &SecretName) -> Result<Secret> {
+            Err(Error::internal("test", "no secrets"))
+        }
+
         async fn cancelled(&self) {}
     }
 

@@ -84,6 +84,9 @@ pub trait ContextHost: Send + Sync + 'static {
     /// A secret's text, for the moment of sending: the tenant's own, else the provider tenant's.
     async fn secret(&self, name: &SecretName) -> Result<Secret>;
 
+    /// A secret's text for workflow code itself, where the host of the hub allows that.
+    async fn reveal(&self, name: &SecretName) -> Result<Secret>;
+
     /// Starts a child execution, or finds the one that was started for the step of this idempotency key, and waits for
     /// its end.
     async fn run_child(&self, key: &str, workflow: &WorkflowName, params: &Value) -> Result<(ExecutionId, Outcome)>;
