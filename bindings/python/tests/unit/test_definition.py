@@ -276,7 +276,11 @@ def untyped(ctx, name, seats: int = 1): ...  # type: ignore[no-untyped-def]
 def raw(ctx: Any, data: bytes) -> None: ...
 def nested_raw(ctx: Any, data: Optional[List[bytes]]) -> None: ...
 def limited(ctx: Any, on: Annotated[bool, Param(min=1)]) -> None: ...
-def raw_result(ctx: Any) -> bytes: ...
+def raw_result(ctx: Any) -> bytes:
+    return b""
+
+
+
 def raw_rest(ctx: Any, **rest: bytes) -> None: ...
 
 
@@ -396,8 +400,21 @@ def test_a_wrapper_is_another_function() -> None:
         return inner(*args, **kwargs)
 
     assert workflow(wrapper) is wrapper
+    provider: Any = data_provider(name="provider")(functools.wraps(inner)(lambda *args, **kwargs: []))
+    assert definition_of(provider).kind == "data_provider"
     assert definition_of(wrapper).function is wrapper
     assert definition_of(inner).function is inner
+    assert definition_of(wrapper).bind({"a": "2026-03-01"}) == {"a": date(2026, 3, 1)}
+
+
+def test_hints_of_a_wrapper_are_looked_up_where_they_were_written() -> None:
+    source = "from __future__ import annotations\nfrom datetime import date as day\ndef f(ctx, a: day): ...\n"
+    function = run_cell(source, "elsewhere", "elsewhere.py")["f"]
+
+    @workflow
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> None: ...
+
     assert definition_of(wrapper).bind({"a": "2026-03-01"}) == {"a": date(2026, 3, 1)}
 
 
@@ -470,7 +487,8 @@ def test_a_workflow_inside_a_function_reserves_no_name() -> None:
 
 
 def test_one_function_is_one_kind() -> None:
-    def function(ctx: Any) -> List[str]: ...
+    def function(ctx: Any) -> List[str]:
+        return []
 
     workflow(function)
     with pytest.raises(TypeError, match="already is a workflow"):
