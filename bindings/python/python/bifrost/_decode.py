@@ -24,6 +24,7 @@ def decoder(hint: Any, scope: Mapping[str, Any] | None = None) -> Decoder | None
 
     >>> decoder(str) is None
     True
+    >>> from datetime import date
     >>> decoder(list[date])(["2026-03-01"])
     [datetime.date(2026, 3, 1)]
 

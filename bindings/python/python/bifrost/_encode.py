@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 import math
 from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
@@ -145,6 +144,8 @@ def _sorted(items: list[Any]) -> list[Any]:
         return sorted(items)
     except TypeError:
         # Of several types: any order will do that is the same next time.
+        import json
+
         return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
 
 

@@ -27,8 +27,6 @@ class CodecError(ValueError):
         return f"{path}: {self.reason}"
 
     def within(self, segment: str | int) -> CodecError:
-        """Return the error as seen from one level further out; the cause is kept."""
+        """Return the error as seen from one level further out; raise it ``from`` the cause of this one."""
         escaped = str(segment).replace("~", "~0").replace("/", "~1")
-        outer = CodecError(self.reason, f"/{escaped}{self.path}")
-        outer.__cause__ = self.__cause__
-        return outer
+        return CodecError(self.reason, f"/{escaped}{self.path}")

@@ -274,7 +274,7 @@ def _kind(shape: Shape) -> str | None:
 def _without_lookaround(schema: Any) -> Any:
     """Drop patterns with look-around, which the hub's linear-time expressions lack.
 
-    pydantic writes one for each Decimal, and judges the value itself when it is decoded.
+    Some releases of pydantic write one for each Decimal; it judges the value itself when it is decoded.
     """
     if isinstance(schema, list):
         return [_without_lookaround(item) for item in schema]

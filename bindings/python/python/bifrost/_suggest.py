@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -12,5 +11,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("timout", ["timeout", "retry"])
     "; did you mean 'timeout'?"
     """
+    # Imported when something is refused, not by everybody who imports the package.
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

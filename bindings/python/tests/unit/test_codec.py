@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, Dict, FrozenSet, List, Literal, Optional, Set, Tuple, Union
+from typing import Annotated, Any, Dict, FrozenSet, List, Literal, Optional, Set, Tuple, TypedDict, Union
 from uuid import UUID
 
 import pytest
@@ -31,7 +32,7 @@ CANARY = "canary-5f1d"
         ("Zoë", "Zoë"),
         ([1, (2, [3])], [1, [2, [3]]]),
         ({"a": {"b": 1}}, {"a": {"b": 1}}),
-        (OrderedDict(a=1), {"a": 1}),
+        (OrderedDict([("a", 1)]), {"a": 1}),
         (MappingProxyType({"a": 1}), {"a": 1}),
         ({m.Role.USER: 1}, {"user": 1}),
         (range(3), [0, 1, 2]),
@@ -66,8 +67,7 @@ def test_a_mixed_set_has_the_same_order_each_time() -> None:
 
 def test_a_dataclass_gives_what_its_constructor_takes() -> None:
     hire = m.Hire("Zoë", date(2026, 3, 1))
-    plain = {"name": "Zoë", "start": "2026-03-01", "role": "user", "groups": [], "mail": None}
-    assert encode(hire) == plain
+    assert encode(hire) == {"name": "Zoë", "start": "2026-03-01", "role": "user", "groups": [], "mail": None}
 
 
 class Text(str):
@@ -161,9 +161,13 @@ def test_a_typed_dict_of_plain_members_needs_no_decoder() -> None:
     assert decoder(PlainDict) is None
 
 
-class PlainDict(m.TypedDict):
+class PlainDict(TypedDict):
     a: str
     b: List[bool]
+
+
+class NeedsDate(TypedDict):
+    needed: date
 
 
 ROUND_TRIPS: list[tuple[Any, Any]] = [
@@ -197,6 +201,9 @@ ROUND_TRIPS: list[tuple[Any, Any]] = [
     (List[m.Payment], [m.Invoice("invoice", date(2026, 3, 1)), m.Card("card", "1")]),
     (m.GraphUser, m.GraphUser("1", {"unknown": [1]})),
     (Union[m.Hire, m.Node, None], m.Node(5)),
+    (Union[NeedsDate, m.Point], m.Point(1, 2)),
+    (Literal[1, True, m.Role.ADMIN], 1),
+    (Literal[1, True, m.Role.ADMIN], True),
     (Union[date, str], "not a date"),
     (Union[date, str], date(2026, 3, 1)),
     (Union[int, float], 3),
@@ -285,6 +292,16 @@ def test_what_cannot_be_built_is_refused_at_its_path(hint: Any, plain: Any, path
     assert caught.value.path == path
     assert words in str(caught.value)
     assert CANARY not in f"{caught.value} {caught.value!r}"
+
+
+def test_a_class_made_inside_a_function_may_hold_itself() -> None:
+    @dataclass
+    class Local:
+        more: List[Local]
+
+    decode = decoder(Local)
+    assert decode is not None
+    assert decode({"more": [{"more": []}]}) == Local([Local([])])
 
 
 def test_the_reason_of_a_refusing_class_is_kept_as_cause() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc as abc
 import sys
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Dict, List, Literal, Optional, Set, Tuple, TypedDict, Union
@@ -119,18 +119,31 @@ def test_records_are_closed_ordered_and_describe_themselves() -> None:
     assert "description" not in plain(m.Node)["$defs"]["Node"]
 
 
+def test_optional_choices_stay_one_list() -> None:
+    assert plain(Optional[Literal["x"]]) == {"enum": ["x", None]}
+    assert plain(Optional[m.Role]) == {"enum": ["user", "admin", None]}
+    assert plain(Optional[Literal["x", None]]) == {"enum": ["x", None]}
+
+
 def test_a_record_that_holds_itself_is_a_reference() -> None:
     schema = plain(m.Node)
     assert schema["$ref"] == "#/$defs/Node"
     assert schema["$defs"]["Node"]["properties"]["children"]["items"] == {"$ref": "#/$defs/Node"}
 
 
-def test_two_classes_of_one_name_have_two_definitions() -> None:
-    def make(kind: type) -> type:
-        Thing = dataclass(type("Thing", (), {"__annotations__": {"value": kind}, "__module__": __name__}))
-        return Thing
+def test_only_factories_that_are_known_to_be_pure_are_asked_for_a_default() -> None:
+    def impure() -> int:
+        raise AssertionError("called while a schema was built")
 
-    hint = Tuple[make(str), make(int)]  # type: ignore[misc]
+    drawn = make_dataclass("Drawn", [("number", int, field(default_factory=impure))])
+    definition = plain(drawn)["$defs"]["Drawn"]
+    assert definition["properties"]["number"] == {"type": "integer", "x-bifrost-order": 0}
+    assert "required" not in definition
+
+
+def test_two_classes_of_one_name_have_two_definitions() -> None:
+    first, second = make_dataclass("Thing", [("value", str)]), make_dataclass("Thing", [("value", int)])
+    hint: Any = Tuple.__getitem__((first, second))
     schema = plain(hint)
     assert sorted(schema["$defs"]) == ["Thing", "Thing2"]
     assert valid(hint, [{"value": "a"}, {"value": 1}])
