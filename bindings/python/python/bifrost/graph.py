@@ -1,0 +1,3 @@
+class Graph:
+    def __init__(self, o): pass
+class AsyncGraph(Graph): pass

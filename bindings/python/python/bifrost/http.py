@@ -1,0 +1,3 @@
+class Http:
+    def __init__(self, o): pass
+class AsyncHttp(Http): pass
