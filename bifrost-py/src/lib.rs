@@ -16,6 +16,7 @@ mod convert;
 mod error;
 mod execution;
 mod hub;
+mod logs;
 mod mailbox;
 mod options;
 mod pending;
@@ -39,6 +40,7 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<connection::Connection>()?;
     module.add_class::<execution::Execution>()?;
     module.add_class::<hub::Hub>()?;
+    module.add_class::<logs::Logs>()?;
     module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<pending::Pending>()?;
     module.add_class::<run::Run>()?;

@@ -110,6 +110,30 @@ class Hub:
         """Ends the hub: lets what runs end for up to `seconds`, puts back the rest; comes to how many that were."""
 
 @final
+class Logs:
+    """Where what the hub says of itself waits for `logging`: one for all hubs of the process."""
+
+    @staticmethod
+    def open(capacity: int) -> Logs:
+        """A new queue of at most `capacity` records, to which everything said from now on goes; nothing does before
+        `set_level`."""
+
+    def set_level(self, level: int) -> None:
+        """From which level of `logging` on things are said; below it nothing is even formatted."""
+
+    def fetch(
+        self, seconds: float
+    ) -> tuple[list[tuple[int, str, str, dict[str, Any], float, tuple[str | None, int | None]]], int] | None:
+        """Waits without the GIL for records, at most `seconds`: all that are there, and how many were dropped after
+        them. `None` when the queue is closed and empty.
+
+        A record is level, logger, message, facts by name, time, and where in the source it was said.
+        """
+
+    def close(self) -> None:
+        """Takes nothing more, and wakes whoever fetches."""
+
+@final
 class Tenant:
     """One tenant's handle."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ._calls import Inbox, finish, wait
+from ._capture import Capture
 from ._core import Core, Options, checked
 from .tenant import AsyncTenant, Tenant
 
@@ -108,6 +110,8 @@ class Hub(_Base):
         max_running: int | None = None,
         cancel_grace: float | None = None,
         reveal_secrets: bool = False,
+        capture: Iterable[str] = (),
+        capture_level: int = logging.INFO,
         seed: int | None = None,
     ) -> Opening:
         """A hub that keeps everything in the folder ``path``, or in memory without one.
@@ -125,6 +129,9 @@ class Hub(_Base):
             max_running: Executions that run at the same time; 256 unless given.
             cancel_grace: Seconds a cancelled workflow may take to stop by itself; 5 unless given.
             reveal_secrets: Lets workflows read the text of secrets, audited.
+            capture: ``"logging"``, ``"print"`` or both: what workflows say that way is noted with their execution, as
+                ``ctx.log`` does, and goes its usual way, too. Of log records, what the loggers' own levels let through.
+            capture_level: Log records below this level are not noted.
             seed: Makes identifiers and jitter repeat, for tests.
 
         Raises (on entering):
@@ -140,7 +147,8 @@ class Hub(_Base):
             "reveal_secrets": reveal_secrets,
             "seed": seed,
         }
-        return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", native))
+        noted = Capture.of(capture, capture_level)
+        return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", noted, native))
 
     def tenant(self, name: str) -> Tenant:
         """The handle to work for one tenant. Raises ``NotFound``."""
@@ -236,5 +244,3 @@ class AsyncHub(_Base):
         if lane is not None:
             await lane.settle()
         return int(requeued or 0)
-
-
