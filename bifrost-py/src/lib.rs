@@ -10,6 +10,7 @@
 
 #![allow(missing_docs, reason = "the public face is the Python package; its stubs carry the documentation")]
 
+mod clients;
 mod clock;
 mod connection;
 mod convert;
