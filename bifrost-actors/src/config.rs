@@ -23,6 +23,10 @@ pub struct HubConfig {
     pub exercise_after: Duration,
     /// Progress and log events become durable, and visible, at least this often.
     pub event_flush: Duration,
+    /// Whether workflow code may read the text of secrets, with
+    /// [`SecretHandle::reveal`](bifrost_core::workflow::SecretHandle::reveal). For workflows in languages whose clients
+    /// cannot be handed a sealed one; what they read is out of the hub's hands.
+    pub reveal_secrets: bool,
     /// How often an execution is taken up again after its process or actor died, before a person must look.
     pub max_recoveries: u32,
     /// How often a tenant's connections and executions may fail before the tenant is suspended.
@@ -42,6 +46,7 @@ impl Default for HubConfig {
             idle_after: Duration::from_secs(5 * 60),
             exercise_after: Duration::from_secs(14 * 86_400),
             event_flush: Duration::from_millis(100),
+            reveal_secrets: false,
             max_recoveries: 10,
             child_restarts: RestartPolicy::default(),
             tenant_restarts: RestartPolicy::default(),

@@ -54,3 +54,11 @@ pub(crate) fn secret_missing(tenant: &TenantId, name: &SecretName) -> Error {
         .with("name", name)
         .next_action("set it on the tenant or, for all customers, on the provider tenant")
 }
+
+/// The refusal to show workflow code the text of a secret.
+pub(crate) fn secret_not_revealed(tenant: &TenantId, name: &SecretName) -> Error {
+    Error::new(ErrorKind::PermissionDenied, "reveal secret", "this hub shows secrets to no workflow")
+        .with("tenant", tenant)
+        .with("name", name)
+        .next_action("call through a connection, or set `reveal_secrets` of the hub's configuration")
+}

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::execution::{ExecutionState, StepKind};
+use crate::id::{ExecutionId, WorkflowName};
 use crate::time::Timestamp;
 
 /// One event. Published once it is durable, so a number never changes its meaning.
@@ -57,6 +58,13 @@ pub enum EventBody {
         occurrence: u32,
         /// The error, in one line.
         error: String,
+    },
+    /// A child execution was started, or found again by a later attempt; the execution waits for its end.
+    ChildStarted {
+        /// What it runs.
+        workflow: WorkflowName,
+        /// Which one it is.
+        child: ExecutionId,
     },
     /// The workflow reports how far it is.
     Progress {

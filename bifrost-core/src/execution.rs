@@ -169,6 +169,9 @@ impl Outcome {
     }
 }
 
+/// How many parents may stand above an execution.
+pub const MAX_NESTING: u32 = 16;
+
 /// An execution as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionRecord {
@@ -178,8 +181,14 @@ pub struct ExecutionRecord {
     pub workflow: WorkflowName,
     /// What the workflow was given.
     pub params: Value,
-    /// Who asked for it.
+    /// Who asked for it; a child's is its parent's.
     pub principal: Principal,
+    /// The execution that started it as its child and waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ExecutionId>,
+    /// How many parents there are above it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
     /// The caller's own key, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<IdempotencyKey>,
@@ -222,6 +231,10 @@ pub struct ExecutionRecord {
     pub events: Vec<Event>,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl ExecutionRecord {
     /// Moves it to `next`.
     ///
@@ -241,7 +254,7 @@ impl ExecutionRecord {
     }
 }
 
-/// A pure step, or an effect: a write to the outside.
+/// A pure step, an effect, which is a write to the outside, or a child execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
@@ -249,6 +262,8 @@ pub enum StepKind {
     Step,
     /// Is journalled before it is sent, and never blindly repeated.
     Effect,
+    /// Is journalled before it is started, and found again by its key.
+    Child,
 }
 
 /// What is known of a step.

@@ -1,7 +1,7 @@
 //! JSON ⇄ Python, without a detour through text.
 //!
 //! Plain values are converted here; whatever else Python hands over (dataclasses, dates, enums, pydantic models) is
-//! first made plain by `bifrost._codec.encode`, so that there is one place that decides how a type looks as JSON.
+//! first made plain by `bifrost._encode.encode`, so that there is one place that decides how a type looks as JSON.
 
 use bifrost::Error;
 use pyo3::prelude::*;
@@ -144,8 +144,8 @@ fn read_items<'py>(items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>, path
 fn read_encoded(value: &Bound<'_, PyAny>, path: &mut Path) -> PyResult<Value> {
     static ENCODE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
-    let encode = ENCODE.import(py, "bifrost._codec", "encode")?;
-    let plain = encode.call1((value, format!("/{}", path.0.join("/"))))?;
+    let encode = ENCODE.import(py, "bifrost._encode", "encode")?;
+    let plain = encode.call1((value,)).map_err(|error| path.refuse(py, &error.value(py).to_string()))?;
     if plain.get_type().is(value.get_type()) && plain.is(value) {
         let name = value.get_type().name()?.to_string();
         return Err(path.refuse(py, &format!("a value of type {name} has no form as JSON")));

@@ -69,7 +69,7 @@ impl Execution {
         const PAGE: usize = 500;
         let handle = self.handle.clone();
         let read = async move {
-            let mut stream = pin!(handle.events(from_seq));
+            let mut stream = pin!(handle.events(from_seq).fuse());
             let mut events: Vec<Event> = stream.next().await.into_iter().collect();
             while events.len() < PAGE
                 && let Some(Some(event)) = stream.next().now_or_never()

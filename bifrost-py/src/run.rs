@@ -197,7 +197,7 @@ impl Run {
     fn reveal(&self, py: Python<'_>, name: String) -> PyResult<Py<PyAny>> {
         let ctx = self.ctx.clone();
         let read = async move {
-            let secret = ctx.secret(&name)?.resolve().await?;
+            let secret = ctx.secret(&name)?.reveal().await?;
             Ok(answer(move |py| Ok(secret.expose().into_pyobject(py)?.into_any().unbind())))
         };
         hand_over(py, self.runtime.start_call(read))
@@ -227,7 +227,7 @@ impl Run {
     fn run_child(&self, py: Python<'_>, workflow: String, params: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let (ctx, params) = (self.ctx.clone(), to_json(params)?);
         let run = async move {
-            let output: Value = Err(Error::internal("run child", format!("{workflow} {params} {}", ctx.now())))?;
+            let output = ctx.run_json(&workflow, params).await?;
             Ok(answer(move |py| to_python(py, output).map(Bound::unbind)))
         };
         hand_over(py, self.runtime.start_call(run))

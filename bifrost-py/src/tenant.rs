@@ -2,7 +2,7 @@
 
 use bifrost::{ExecutionId, Run as Start, Timestamp};
 use pyo3::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::connection::Connection;
 use crate::convert::{serialized, to_json, to_python};
@@ -219,13 +219,26 @@ impl Tenant {
     /// A page of the audit trail; pending.
     fn audit(&self, py: Python<'_>, after: Option<u64>, limit: usize) -> PyResult<Py<PyAny>> {
         let tenant = self.tenant.clone();
-        self.data(py, async move { tenant.audit(after, limit).await.map(|found| found.len()) })
+        self.data(py, async move { tenant.audit(after, limit).await })
     }
 
     /// Verifies the whole audit trail; pending.
     fn verify_audit(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let tenant = self.tenant.clone();
-        self.data(py, async move { tenant.verify_audit().await.map(|verdict| verdict.is_intact()) })
+        self.data(py, async move { tenant.verify_audit().await })
+    }
+
+    /// Writes the whole audit trail to a new file; pending; comes to the number of its last record and its hash.
+    fn export_audit(&self, py: Python<'_>, path: std::path::PathBuf) -> PyResult<Py<PyAny>> {
+        let tenant = self.tenant.clone();
+        self.data(py, async move {
+            let file = std::fs::File::create_new(&path).map_err(|error| {
+                bifrost::Error::invalid("export audit trail", error.to_string()).with("file", path.display())
+            })?;
+            let head = tenant.export_audit(std::io::BufWriter::new(file)).await?;
+            let hash: String = head.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(json!({"last": head.number, "head": hash}))
+        })
     }
 
     /// How it is doing; pending.

@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod admission;
+mod children;
 mod connections;
 #[cfg(feature = "embedded")]
 mod crash;
@@ -18,6 +19,7 @@ mod onboarding;
 mod refusing;
 mod secrets;
 mod supervision;
+mod taped;
 mod tenancy;
 mod unpolled;
 mod world;

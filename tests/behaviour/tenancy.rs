@@ -2,8 +2,8 @@
 
 use bifrost::audit::AuditOutcome;
 use bifrost::tenant::EntityMapping;
-use bifrost::{Context, ErrorKind, NewTenant, Principal, workflow};
-use serde_json::json;
+use bifrost::{Context, ErrorKind, HubConfig, NewTenant, Principal, workflow};
+use serde_json::{Value, json};
 
 use crate::world::{Disk, contoso};
 
@@ -50,6 +50,48 @@ async fn secrets_come_as_handles_and_every_read_is_on_the_trail() {
     assert_eq!(read.record.on_behalf_of, Some(Principal::User("ada".into())));
     assert_eq!((read.record.target.as_str(), read.record.outcome), ("api-key", AuditOutcome::Allowed));
     assert!(!format!("{trail:?}").contains("s3cret"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_text_of_a_secret_is_revealed_only_where_the_host_allows_it() {
+    for allowed in [false, true] {
+        let read = workflow("read", |ctx: Context, (): ()| async move {
+            Ok(ctx.secret("api-key")?.reveal().await?.expose().len())
+        });
+        let config = HubConfig { reveal_secrets: allowed, ..HubConfig::default() };
+        let hub = Disk::new().hub().with_config(config).with_workflow(read.unwrap()).start().await.unwrap();
+        let tenant = contoso(&hub).await;
+        tenant.secrets().set("api-key", "s3cret").await.unwrap();
+        let output = tenant.run("read", ()).await.unwrap().wait().await.unwrap().into_output();
+        let trail = tenant.audit(None, 100).await.unwrap();
+        let reveal = trail.iter().find(|entry| entry.record.action == "secret.reveal").unwrap();
+        match output {
+            Ok(length) => assert_eq!((allowed, length), (true, json!(6))),
+            Err(error) => {
+                assert_eq!((allowed, error.kind()), (false, ErrorKind::PermissionDenied));
+                assert!(error.suggested_action().is_some());
+            }
+        }
+        let outcome = if allowed { AuditOutcome::Allowed } else { AuditOutcome::Denied };
+        assert_eq!((reveal.record.target.as_str(), reveal.record.outcome), ("api-key", outcome));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tenant_shows_of_itself_can_be_written_as_json() {
+    let work = workflow("work", |_: Context, (): ()| async move { Ok(()) });
+    let hub = Disk::new().hub().with_workflow(work.unwrap()).start().await.unwrap();
+    let tenant = contoso(&hub).await;
+    tenant.run("work", ()).await.unwrap().wait().await.unwrap();
+    let entry = serde_json::to_value(&tenant.audit(None, 1).await.unwrap()[0]).unwrap();
+    assert_eq!((&entry["number"], &entry["previous"]), (&json!(1), &json!("0".repeat(64))));
+    assert_eq!(entry["record"]["action"], json!("execution.accept"));
+    let verdict = serde_json::to_value(tenant.verify_audit().await.unwrap()).unwrap();
+    assert_eq!((&verdict["head"]["number"], &verdict["fault"]), (&json!(2), &Value::Null));
+    let fault = serde_json::to_value(bifrost::audit::Fault::CutTail { first_missing: 7 }).unwrap();
+    assert_eq!(fault, json!({"kind": "cut_tail", "first_missing": 7}));
+    assert!(serde_json::to_value(hub.snapshot()).unwrap()["store"].is_object());
+    assert_eq!(serde_json::to_value(tenant.record().unwrap()).unwrap()["kind"], json!("customer"));
 }
 
 #[tokio::test(start_paused = true)]

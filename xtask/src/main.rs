@@ -5,6 +5,8 @@
 //! cargo xtask test --keep-going       every check, whatever fails
 //! cargo xtask test --only fmt,clippy  these checks alone
 //! cargo xtask list                    the checks and what each is for
+//! cargo xtask wheel                   the Python wheel, in target/wheels
+//! cargo xtask wheel --debug           the same, compiled faster and running slower
 //! ```
 
 mod deny;
@@ -19,6 +21,7 @@ mod msrv;
 mod names;
 mod onboarding;
 mod process;
+mod python;
 mod readme;
 mod report;
 mod runner;
@@ -26,15 +29,18 @@ mod rust_code;
 mod simulators;
 mod steps;
 mod toolchain;
+mod venv;
 mod walls;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
 
 use crate::runner::Options;
+use crate::wheel::Profile;
 use crate::workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask test [--keep-going] [--only STEP[,STEP…]] | cargo xtask list";
+const USAGE: &str = "usage: cargo xtask test [--keep-going] [--only STEP[,STEP…]] | cargo xtask list | cargo xtask wheel [--release|--debug]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -56,6 +62,7 @@ fn dispatch(arguments: &[String]) -> Result<bool, String> {
             steps::list();
             Ok(true)
         }
+        Some((command, rest)) if command == "wheel" => wheel(rest),
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -65,4 +72,10 @@ fn test(arguments: &[String]) -> Result<bool, String> {
     let chosen = options.choose(steps::STEPS)?;
     let workspace = Workspace::locate()?;
     Ok(runner::run(&chosen, &workspace, options.keep_going))
+}
+
+fn wheel(arguments: &[String]) -> Result<bool, String> {
+    let profile = Profile::parse(arguments).map_err(|message| format!("{message}\n{USAGE}"))?;
+    wheel::command(&Workspace::locate()?, profile).map_err(|failure| failure.to_string())?;
+    Ok(true)
 }

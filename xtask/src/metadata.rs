@@ -1,6 +1,7 @@
 //! The parts of `cargo metadata` that the checks read.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde::Deserialize;
@@ -14,6 +15,9 @@ pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
     pub(crate) workspace_members: Vec<String>,
     pub(crate) resolve: Resolve,
+    /// Where cargo puts what it builds, and we what we make of it.
+    #[serde(default)]
+    pub(crate) target_directory: PathBuf,
 }
 
 /// One package, ours or somebody else's.

@@ -27,7 +27,7 @@ const SIGKILL: i32 = 9;
 const SAYS_SO: &[&str] = &["already", "nothing"];
 
 /// With credentials in its environment the example would talk to somebody's real tenant.
-const CREDENTIALS: &[&str] = &["BIFROST_", "GRAPH_", "ENTRA_", "AZURE_", "MS_", "HALO"];
+pub(crate) const CREDENTIALS: &[&str] = &["BIFROST_", "GRAPH_", "ENTRA_", "AZURE_", "MS_", "HALO"];
 
 /// Runs the example in every way it promises.
 pub(crate) fn check(workspace: &Workspace) -> Outcome {

@@ -1,7 +1,7 @@
 //! Child processes: cargo with a clean environment, and programs that must end by a deadline.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -21,7 +21,12 @@ pub(crate) fn cargo_program() -> OsString {
 
 /// A cargo command that does not know it was started by cargo.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(cargo_program());
+    program(cargo_program())
+}
+
+/// A command that does not know it was started by cargo.
+pub(crate) fn program(path: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(path);
     remove_variables(&mut command, ABOUT_XTASK);
     command
 }

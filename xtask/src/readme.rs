@@ -1,13 +1,16 @@
 //! The README shows code that is compiled and commands that are run.
 //!
-//! A Rust block names its file in a comment right above it, `<!-- file: examples/quickstart.rs -->`, and equals that
-//! file from the line after its `// --8<-- readme` marker, or all of it where there is no marker.
+//! A Rust or Python block names its file in a comment right above it, `<!-- file: examples/quickstart.rs -->`, and equals
+//! that file from the line after its marker, `// --8<-- readme` or `# --8<-- readme`, or all of it where there is none.
 
 use crate::markdown::{self, Block};
 use crate::report::{Failure, Outcome, Report};
 use crate::workspace::Workspace;
 
-const MARKER: &str = "// --8<-- readme";
+const MARKERS: &[&str] = &["// --8<-- readme", "# --8<-- readme"];
+
+/// Languages whose blocks in the README must come from a file.
+const LANGUAGES: &[&str] = &["rust", "python"];
 
 /// What a person types who never saw the project.
 const SET_UP: &[&str] = &["cargo run --release --example onboarding", "cargo xtask test"];
@@ -31,8 +34,9 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
 fn block_violation(workspace: &Workspace, path: &str, block: &Block<'_>) -> Option<String> {
     let place = format!("{path}:{}", block.line);
     let Some(file) = block.file else {
-        let unnamed = path == "README.md" && block.info.split(',').next() == Some("rust");
-        return unnamed.then(|| format!("{place}: a Rust block must name its file, see CONTRIBUTING.md"));
+        let language = block.info.split(',').next().unwrap_or_default();
+        let unnamed = path == "README.md" && LANGUAGES.contains(&language);
+        return unnamed.then(|| format!("{place}: a {language} block must name its file, see CONTRIBUTING.md"));
     };
     let Some(source) = workspace.read(file) else {
         return Some(format!("{place}: there is no {file}"));
@@ -44,7 +48,7 @@ fn block_violation(workspace: &Workspace, path: &str, block: &Block<'_>) -> Opti
 /// The lines of an example that its reader sees.
 fn shown_lines(source: &str) -> Vec<&str> {
     let lines: Vec<_> = source.lines().collect();
-    let begin = lines.iter().position(|line| line.trim() == MARKER).map_or(0, |marker| marker + 1);
+    let begin = lines.iter().position(|line| MARKERS.contains(&line.trim())).map_or(0, |marker| marker + 1);
     lines[begin..].to_vec()
 }
 
@@ -99,6 +103,7 @@ mod tests {
     fn a_block_that_equals_its_file_is_green() {
         assert_eq!(outcome(NAMED, "fn main() {}\n"), Ok(()));
         assert_eq!(outcome(NAMED, "//! Run it.\n\n// --8<-- readme\n\nfn main() {}\n"), Ok(()));
+        assert_eq!(outcome(NAMED, "# --8<-- readme\nfn main() {}\n"), Ok(()));
     }
 
     #[test]
@@ -111,6 +116,7 @@ mod tests {
     #[test]
     fn a_block_without_a_file_is_red() {
         assert!(outcome("```rust\nfn main() {}\n```", "").is_err());
+        assert!(outcome("```python\nmain()\n```", "").is_err());
         assert!(outcome("<!-- file: examples/gone.rs -->\n```rust\n```", "").unwrap_err().contains("there is no"));
     }
 

@@ -5,17 +5,25 @@ use std::fmt;
 /// The answer of a check.
 pub(crate) type Outcome = Result<Report, Failure>;
 
-/// A passed check: one figure for its line, and remarks that do not make it fail.
+/// A passed check: one figure for its line, a line for each of its parts if it tells them apart, and remarks that do not
+/// make it fail.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) figure: Option<String>,
+    pub(crate) parts: Vec<String>,
     pub(crate) remarks: Vec<String>,
 }
 
 impl Report {
     /// Passed, with something to count.
     pub(crate) fn figure(figure: impl Into<String>) -> Self {
-        Self { figure: Some(figure.into()), remarks: Vec::new() }
+        Self { figure: Some(figure.into()), ..Self::default() }
+    }
+
+    /// Adds its parts, shown below the line.
+    pub(crate) fn with_parts(mut self, parts: Vec<String>) -> Self {
+        self.parts.extend(parts);
+        self
     }
 
     /// Adds remarks, shown below the line.

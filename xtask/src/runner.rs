@@ -83,6 +83,9 @@ pub(crate) fn run(steps: &[&Step], workspace: &Workspace, keep_going: bool) -> b
 fn print_passed(report: &Report, took: Duration) {
     let figure = report.figure.as_ref().map(|figure| format!("  ({figure})")).unwrap_or_default();
     println!("ok {}{figure}", seconds(took));
+    for part in &report.parts {
+        println!("    {part}");
+    }
     for remark in &report.remarks {
         println!("    note: {remark}");
     }

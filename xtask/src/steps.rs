@@ -1,7 +1,7 @@
 //! The table of checks: what runs, in which order. Cheap ones come first, so that a slip is told within seconds.
 
 use crate::runner::Step;
-use crate::{deny, features, hygiene, ignored, msrv, names, onboarding, readme, toolchain, walls};
+use crate::{deny, features, hygiene, ignored, msrv, names, onboarding, python, readme, toolchain, walls};
 
 /// Every check of `cargo xtask test`, in the order they run.
 pub(crate) const STEPS: &[Step] = &[
@@ -34,6 +34,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the main example: first run, second run, crash and resume",
         run: onboarding::check,
     },
+    Step { name: "python", about: "the wheel, installed into every Python here, and its tests", run: python::check },
 ];
 
 /// Prints the table.

@@ -7,16 +7,20 @@ use async_trait::async_trait;
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::error::ErrorReport;
 use bifrost_core::event::EventBody;
-use bifrost_core::execution::{StepKind, StepState};
+use bifrost_core::execution::{Outcome, StepKind, StepState};
 use bifrost_core::tenant::EntityMapping;
 use bifrost_core::workflow::host::{ContextHost, RunInfo, StepTicket};
-use bifrost_core::{Clock, ConfigKey, Connection, ConnectionId, Error, Principal, Result, Secret, SecretName};
+use bifrost_core::{
+    Clock, ConfigKey, Connection, ConnectionId, Error, ExecutionId, Principal, Result, Secret, SecretName, WorkflowName,
+};
 use ractor::ActorRef;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::child;
 use super::journal::{Asked, Journal};
 use super::message::ExecutionMessage;
+use super::place::Place;
 use crate::settings;
 use crate::tenant::shared::TenantShared;
 
@@ -27,11 +31,28 @@ pub(crate) struct RunHost {
     pub(crate) journal: Arc<Journal>,
     pub(crate) actor: ActorRef<ExecutionMessage>,
     pub(crate) cancelled: watch::Receiver<bool>,
+    pub(crate) place: Arc<Place>,
 }
 
 impl RunHost {
     fn principal(&self) -> Principal {
         Principal::Execution(self.info.execution)
+    }
+
+    /// An operation that cannot be audited does not happen.
+    async fn read_secret(&self, name: &SecretName, action: &str) -> Result<Secret> {
+        let _busy = self.journal.busy(self.attempt());
+        let found = settings::inherited_secret(&self.tenant, name).await?;
+        let outcome = if found.is_some() { AuditOutcome::Allowed } else { AuditOutcome::Failed };
+        self.audit_secret(name, action, outcome).await?;
+        found.ok_or_else(|| settings::secret_missing(&self.tenant.id, name))
+    }
+
+    async fn audit_secret(&self, name: &SecretName, action: &str, outcome: AuditOutcome) -> Result<()> {
+        let _busy = self.journal.busy(self.attempt());
+        let record = AuditRecord::new(self.clock().now(), self.principal(), action, name.as_str(), outcome)
+            .on_behalf_of(self.info.principal.clone());
+        self.tenant.audit(&record).await
     }
 
     fn attempt(&self) -> u32 {
@@ -108,13 +129,19 @@ impl ContextHost for RunHost {
     }
 
     async fn secret(&self, name: &SecretName) -> Result<Secret> {
-        let _busy = self.journal.busy(self.attempt());
-        let found = settings::inherited_secret(&self.tenant, name).await?;
-        let outcome = if found.is_some() { AuditOutcome::Allowed } else { AuditOutcome::Failed };
-        let record = AuditRecord::new(self.clock().now(), self.principal(), "secret.read", name.as_str(), outcome)
-            .on_behalf_of(self.info.principal.clone());
-        self.tenant.audit(&record).await?;
-        found.ok_or_else(|| settings::secret_missing(&self.tenant.id, name))
+        self.read_secret(name, "secret.read").await
+    }
+
+    async fn reveal(&self, name: &SecretName) -> Result<Secret> {
+        if self.tenant.hub.config.reveal_secrets {
+            return self.read_secret(name, "secret.reveal").await;
+        }
+        self.audit_secret(name, "secret.reveal", AuditOutcome::Denied).await?;
+        Err(settings::secret_not_revealed(&self.tenant.id, name))
+    }
+
+    async fn run_child(&self, key: &str, workflow: &WorkflowName, params: &Value) -> Result<(ExecutionId, Outcome)> {
+        child::run(self, key, workflow, params).await
     }
 
     async fn connection(&self, id: &ConnectionId) -> Result<Connection> {

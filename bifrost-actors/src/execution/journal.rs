@@ -168,8 +168,17 @@ impl Journal {
 
     /// Effects that were sent and whose outcome is not known, by name.
     pub(crate) fn effects_in_doubt(&self) -> Vec<String> {
-        let in_doubt = |step: &&StepRecord| matches!(step.state, StepState::Intended | StepState::Unknown);
+        let in_doubt = |step: &&StepRecord| {
+            step.kind != StepKind::Child && matches!(step.state, StepState::Intended | StepState::Unknown)
+        };
         self.lock().steps.values().filter(in_doubt).map(|step| step.name.clone()).collect()
+    }
+
+    /// The keys of child executions that may not have ended.
+    pub(crate) fn open_children(&self) -> Vec<String> {
+        let inner = self.lock();
+        let open = |step: &&StepRecord| step.kind == StepKind::Child && !step.state.is_final();
+        inner.steps.values().filter(open).map(|step| inner.key_of(step.ordinal)).collect()
     }
 
     /// Numbers the next step of this name in this attempt.
@@ -207,7 +216,7 @@ impl Journal {
         let ticket = inner.start(name, occurrence, kind, self.clock.now());
         Ok(match kind {
             StepKind::Step => Asked::Started { ticket, flush: inner.plan_flush() },
-            StepKind::Effect => Asked::Intended(ticket, self.enqueue(&mut inner, Batch::new())?),
+            StepKind::Effect | StepKind::Child => Asked::Intended(ticket, self.enqueue(&mut inner, Batch::new())?),
         })
     }
 

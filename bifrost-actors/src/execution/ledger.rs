@@ -140,7 +140,7 @@ impl Ledger {
         self.identities.insert((name.to_owned(), occurrence), ordinal);
         self.run.open += 1;
         self.emit(now, EventBody::StepStarted { name: name.to_owned(), occurrence, kind });
-        if kind == StepKind::Effect {
+        if kind != StepKind::Step {
             self.dirty_steps.insert(ordinal);
         }
         StepTicket { ordinal, idempotency_key: self.key_of(ordinal), known: None }
@@ -186,7 +186,7 @@ impl Ledger {
         if let Some(body) = body {
             self.emit(now, body);
         }
-        Ok(kind == StepKind::Effect || !passing)
+        Ok(kind != StepKind::Step || !passing)
     }
 
     pub(super) fn emit(&mut self, at: Timestamp, body: EventBody) {
@@ -247,6 +247,8 @@ mod tests {
             workflow: WorkflowName::new("work").unwrap(),
             params: Value::Null,
             principal: Principal::System,
+            parent: None,
+            depth: 0,
             idempotency_key: None,
             state: ExecutionState::Running,
             epoch: 1,

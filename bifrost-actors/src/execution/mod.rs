@@ -9,12 +9,14 @@
 
 pub(crate) mod attempt;
 mod attention;
+mod child;
 pub(crate) mod host;
 pub(crate) mod journal;
 mod leaving;
 pub(crate) mod ledger;
 pub(crate) mod load;
 pub(crate) mod message;
+pub(crate) mod place;
 mod running;
 pub(crate) mod state;
 
@@ -83,7 +85,7 @@ impl Actor for ExecutionActor {
             journal,
             workflow: None,
             attempt: None,
-            slot: None,
+            place: None,
             timers: Timers::default(),
             cancel: watch::Sender::new(false),
             draining: false,

@@ -10,12 +10,14 @@ use bifrost_core::store::Precondition;
 use bifrost_core::store::key::Kind;
 use bifrost_core::workflow::host::RunInfo;
 use bifrost_core::workflow::{Context, Deadlines};
-use bifrost_core::{Error, ErrorKind, Principal, Result};
+use bifrost_core::{Error, ErrorKind, Principal, Result, Timestamp};
 use ractor::ActorRef;
 
 use super::attempt::{Attempt, AttemptEnd};
+use super::child;
 use super::host::RunHost;
 use super::message::ExecutionMessage;
+use super::place::Place;
 use super::state::{self, ExecutionActorState, Next, Returned};
 use super::{IdempotencyRecord, idempotency_parts, request_hash};
 use crate::live::Ended;
@@ -45,15 +47,7 @@ impl Running<'_> {
                     tenant.store.put(batch, key, &entry)?;
                 }
                 batch.put(tenant.store.active_key(&record.id)?, Vec::new());
-                let audit = AuditRecord::new(
-                    now,
-                    record.principal.clone(),
-                    "execution.accept",
-                    record.id,
-                    AuditOutcome::Allowed,
-                )
-                .with("workflow", &record.workflow);
-                tenant.audit_log.append(batch, &audit)
+                tenant.audit_log.append(batch, &accepted(record, now))
             },
         );
         let durable = match durable {
@@ -64,6 +58,11 @@ impl Running<'_> {
             self.state.live.end(Ended::Dropped);
             return Err(error);
         }
+        // The parent may have ended while this was on its way: then it did not know of it. What cannot be read now does
+        // not undo an acceptance.
+        if !self.parent_goes_on().await.unwrap_or(true) {
+            return self.cancel(Principal::System, child::PARENT_ENDED.to_owned()).await;
+        }
         self.wait_for_start();
         Ok(())
     }
@@ -71,6 +70,12 @@ impl Running<'_> {
     /// Goes on from the stored state.
     pub(super) async fn go_on(&mut self) -> Result<()> {
         let record = self.state.journal.record();
+        if record.state != ExecutionState::Cancelling && !self.parent_goes_on().await? {
+            if record.state == ExecutionState::Running {
+                self.commit(|record| record.become_state(ExecutionState::Pending), None, None).await?;
+            }
+            return self.cancel(Principal::System, child::PARENT_ENDED.to_owned()).await;
+        }
         match record.state {
             ExecutionState::Cancelling => return self.end(state::cancelled(self.doubts())).await,
             ExecutionState::NeedsAttention => {
@@ -157,16 +162,17 @@ impl Running<'_> {
         if self.state.timers.run.is_none() {
             self.state.timers.run = Some(self.after(deadlines.run, ExecutionMessage::RunDeadline));
         }
-        let context = self.context(&record, &deadlines);
+        let place = Place::new(&self.state.tenant, slot);
+        let context = self.context(&record, &deadlines, &place);
         self.state.attempt =
             Some(Attempt::start(number, workflow, context, record.params, &self.state.journal, self.myself));
-        self.state.slot = Some(slot);
+        self.state.place = Some(place);
         // A workflow that ends before that costs no commit more.
         self.flush_soon();
         Ok(())
     }
 
-    fn context(&self, record: &ExecutionRecord, deadlines: &Deadlines) -> Context {
+    fn context(&self, record: &ExecutionRecord, deadlines: &Deadlines, place: &Arc<Place>) -> Context {
         Context::new(Arc::new(RunHost {
             info: RunInfo {
                 tenant: self.state.tenant.id.clone(),
@@ -180,6 +186,7 @@ impl Running<'_> {
             journal: Arc::clone(&self.state.journal),
             actor: self.myself.clone(),
             cancelled: self.state.cancel.subscribe(),
+            place: Arc::clone(place),
         }))
     }
 
@@ -272,6 +279,7 @@ impl Running<'_> {
         }
         let change = |record: &mut ExecutionRecord| record.become_state(ExecutionState::Cancelling);
         self.commit(change, Some(reason), Some(audit)).await?;
+        self.cancel_children().await;
         if self.state.attempt.is_none() {
             return self.end(state::cancelled(Vec::new())).await;
         }
@@ -340,6 +348,7 @@ impl Running<'_> {
             },
         )?;
         self.state.journal.settle(durable).await?;
+        self.cancel_children().await;
         self.state.live.end(Ended::Outcome(Arc::new(outcome)));
         self.myself.stop(None);
         Ok(())
@@ -375,7 +384,9 @@ impl Running<'_> {
 
     fn stop_attempt(&mut self) {
         self.state.attempt = None;
-        self.state.slot = None;
+        if let Some(place) = self.state.place.take() {
+            place.close();
+        }
         self.state.timers.grace = None;
     }
 
@@ -388,5 +399,17 @@ impl Running<'_> {
 
     pub(super) fn doubts(&self) -> Vec<ErrorReport> {
         state::doubt(&self.state.journal.effects_in_doubt()).into_iter().collect()
+    }
+}
+
+fn accepted(record: &ExecutionRecord, now: Timestamp) -> AuditRecord {
+    let outcome = AuditOutcome::Allowed;
+    let accepted =
+        |actor| AuditRecord::new(now, actor, "execution.accept", record.id, outcome).with("workflow", &record.workflow);
+    match record.parent {
+        Some(parent) => {
+            accepted(Principal::Execution(parent)).on_behalf_of(record.principal.clone()).with("parent", parent)
+        }
+        None => accepted(record.principal.clone()),
     }
 }

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 
 use super::attempt::Attempt;
 use super::journal::Journal;
+use super::place::Place;
 use crate::live::Live;
-use crate::slots::Slot;
 use crate::task::Task;
 use crate::tenant::shared::TenantShared;
 
@@ -26,7 +26,7 @@ pub(crate) struct ExecutionActorState {
     /// What the latest attempt runs.
     pub(crate) workflow: Option<Arc<dyn Workflow>>,
     pub(crate) attempt: Option<Attempt>,
-    pub(crate) slot: Option<Slot>,
+    pub(crate) place: Option<Arc<Place>>,
     pub(crate) timers: Timers,
     pub(crate) cancel: watch::Sender<bool>,
     pub(crate) draining: bool,
@@ -143,6 +143,8 @@ mod tests {
             workflow: WorkflowName::new("w").unwrap(),
             params: Value::Null,
             principal: Principal::System,
+            parent: None,
+            depth: 0,
             idempotency_key: None,
             state,
             epoch: 1,

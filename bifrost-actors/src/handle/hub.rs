@@ -12,6 +12,7 @@ use bifrost_core::store::records::TenantStore;
 use bifrost_core::time::within;
 use bifrost_core::workflow::{Workflow, WorkflowSet};
 use bifrost_core::{ErrorKind, ExecutionId, Principal, Result, TenantId};
+use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use super::builder::{HubBuilder, HubRecord, write};
@@ -33,7 +34,7 @@ struct Inner {
 }
 
 /// What a shutdown came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Shutdown {
     /// Executions that still ran when the deadline passed, and were put back: they go on at the next start.
     pub requeued: u32,

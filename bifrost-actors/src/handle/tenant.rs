@@ -1,10 +1,9 @@
 //! A tenant's handle: the capability to work for one tenant, and no other.
 
-use std::sync::Arc;
-
 use bifrost_core::audit::{AuditEntry, Verdict};
-use bifrost_core::execution::{ExecutionRecord, ExecutionState, Resolution};
+use bifrost_core::execution::{ExecutionRecord, Resolution};
 use bifrost_core::store::Scan;
+use bifrost_core::store::chain::Head;
 use bifrost_core::store::key::Kind;
 use bifrost_core::{
     Error, ErrorKind, ExecutionId, IdempotencyKey, Principal, Result, TenantId, TenantRecord, Timestamp, WorkflowName,
@@ -18,12 +17,10 @@ use super::execution::ExecutionHandle;
 use super::hub::Hub;
 use super::settings::{Config, Secrets};
 use super::snapshot::TenantSnapshot;
+use crate::execution::load;
 use crate::execution::message::ExecutionMessage;
-use crate::execution::{IdempotencyRecord, idempotency_parts, load, request_hash};
-use crate::live::{Ended, Live};
-use crate::tenant::message::TenantMessage;
-use crate::tenant::shared::{InUse, TenantShared};
-use crate::tenant::state::may_work;
+use crate::tenant::admission::{self, Request};
+use crate::tenant::shared::InUse;
 
 /// Works for one tenant. No call takes a tenant again.
 #[derive(Debug, Clone)]
@@ -110,92 +107,28 @@ impl Tenant {
     /// workflow says in [`Workflow::admits`](bifrost_core::Workflow::admits). `Conflict` when the idempotency key was
     /// used for something else.
     pub async fn start(&self, run: Run) -> Result<ExecutionHandle> {
-        let record = self.check(run)?;
+        let record = admission::check(self.hub.runtime(), &self.id, self.request(run)?)?;
         let guard = self.enter().await?;
-        if let Some(existing) = self.existing(&guard.0, &record).await? {
-            return Ok(existing);
-        }
-        let live = Live::new(record.id);
-        let (boxed, shown) = (Box::new(record.clone()), Arc::clone(&live));
-        let start = |reply: RpcReplyPort<Result<()>>| TenantMessage::Start { record: boxed, live: shown, reply };
-        let actor = guard.0.actor()?;
-        match self.hub.runtime().ask(&actor, start).await? {
-            Ok(()) => Ok(ExecutionHandle::new(self.clone(), live)),
-            // Somebody with the same key was faster.
-            Err(error) if error.kind() == ErrorKind::Conflict && record.idempotency_key.is_some() => {
-                self.existing(&guard.0, &record).await?.ok_or(error)
-            }
-            Err(error) => Err(error),
-        }
+        let live = match admission::existing(&guard.0, &record).await? {
+            Some(existing) => existing,
+            None => admission::start(&guard.0, record).await?,
+        };
+        Ok(ExecutionHandle::new(self.clone(), live))
     }
 
-    /// Checks everything that can be checked before anything is stored.
-    fn check(&self, run: Run) -> Result<ExecutionRecord> {
-        let runtime = self.hub.runtime();
-        runtime.check_open()?;
-        let tenant = runtime.directory.get(&self.id)?;
-        may_work(&tenant)?;
-        let name = WorkflowName::new(&run.workflow)?;
-        let workflow = runtime.workflows.get(&name).ok_or_else(|| {
-            let known = runtime.workflows.all();
-            let known: Vec<&str> = known.names().map(WorkflowName::as_str).collect();
-            Error::new(ErrorKind::NotFound, "find workflow", "no workflow of this name is registered")
-                .with("workflow", &name)
-                .next_action(format!(
-                    "register it with the builder or `hub.register(..)`; known are: {}",
-                    known.join(", ")
-                ))
-        })?;
-        let named = |error: Error| error.with("tenant", &self.id).with("workflow", &name);
-        let params = run.params.map_err(|error| named(Error::invalid("read parameters", error)))?;
-        let size = serde_json::to_vec(&params).map_or(usize::MAX, |text| text.len());
-        tenant.quota.check_params(size).map_err(named)?;
-        workflow.spec().params().check(&params).map_err(named)?;
-        workflow.admits().map_err(named)?;
-        let now = runtime.clock.now();
-        let starts_at = run.starts_at.filter(|time| *time > now);
-        Ok(ExecutionRecord {
-            id: ExecutionId::generate(now, runtime.entropy.as_ref()),
-            queue_deadline: starts_at.unwrap_or(now).saturating_add(workflow.spec().deadlines().queue),
-            workflow: name,
-            params,
+    /// What `run` asks for, as the hub understands it.
+    fn request(&self, run: Run) -> Result<Request> {
+        let named = |error: String| {
+            Error::invalid("read parameters", error).with("tenant", &self.id).with("workflow", &run.workflow)
+        };
+        Ok(Request {
+            workflow: WorkflowName::new(&run.workflow)?,
+            params: run.params.map_err(named)?,
             principal: self.principal.clone(),
             idempotency_key: run.idempotency_key.map(IdempotencyKey::new).transpose()?,
-            state: if starts_at.is_some() { ExecutionState::Scheduled } else { ExecutionState::Pending },
-            epoch: runtime.epoch,
-            attempt: 0,
-            recoveries: 0,
-            accepted_at: now,
-            started_at: None,
-            run_deadline: None,
-            retry_at: starts_at,
-            finished_at: None,
-            attention: None,
-            outcome: None,
-            last_event: 0,
-            events: Vec::new(),
+            starts_at: run.starts_at,
+            parent: None,
         })
-    }
-
-    /// The execution that the idempotency key of `record` led to before.
-    async fn existing(&self, shared: &Arc<TenantShared>, record: &ExecutionRecord) -> Result<Option<ExecutionHandle>> {
-        let Some(key) = &record.idempotency_key else {
-            return Ok(None);
-        };
-        let stored = shared.store.key(Kind::Idempotency, &[&idempotency_parts(key)])?;
-        let Some(found) = shared.store.get::<IdempotencyRecord>(&stored).await? else {
-            return Ok(None);
-        };
-        if found.value.request != request_hash(record) {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "admit execution",
-                "the idempotency key was used for another workflow or other parameters",
-            )
-            .with("tenant", &self.id)
-            .with("execution", found.value.execution));
-        }
-        self.attach(shared, found.value.execution).await.map(Some)
     }
 
     /// The handle of an execution that was started before, in this process or an earlier one.
@@ -204,17 +137,7 @@ impl Tenant {
     /// `NotFound`, also when it is another tenant's.
     pub async fn execution(&self, id: ExecutionId) -> Result<ExecutionHandle> {
         let guard = self.enter().await?;
-        self.attach(&guard.0, id).await
-    }
-
-    async fn attach(&self, shared: &Arc<TenantShared>, id: ExecutionId) -> Result<ExecutionHandle> {
-        if let Some(known) = shared.live(id) {
-            return Ok(ExecutionHandle::new(self.clone(), known.live));
-        }
-        let stored = load::everything(&shared.store, id).await?;
-        let live = Live::new(id);
-        live.publish(stored.events);
-        live.end(stored.record.outcome.map_or(Ended::Requeued, |outcome| Ended::Outcome(Arc::new(outcome))));
+        let live = admission::attach(&guard.0, id).await?;
         Ok(ExecutionHandle::new(self.clone(), live))
     }
 
@@ -304,6 +227,15 @@ impl Tenant {
     /// As the store says.
     pub async fn verify_audit(&self) -> Result<Verdict> {
         self.enter().await?.0.audit_log.verify(None).await
+    }
+
+    /// Writes its whole audit trail to `sink`, as lines that
+    /// [`verify_export`](bifrost_core::audit::verify_export) checks without store or key; returns its head.
+    ///
+    /// # Errors
+    /// As the store and the sink say.
+    pub async fn export_audit(&self, sink: impl std::io::Write + Send + 'static) -> Result<Head> {
+        self.enter().await?.0.audit_log.export(sink).await
     }
 
     /// How it is doing.

@@ -7,6 +7,7 @@
 //! The tenant only decides: status, quota, who is started. It never waits for network or disk; each execution commits
 //! its own acceptance and answers the caller, so a tenant's acceptances share one sync.
 
+pub(crate) mod admission;
 pub(crate) mod message;
 pub(crate) mod shared;
 pub(crate) mod state;

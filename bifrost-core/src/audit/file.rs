@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verify::{Fault, Verdict, Verifier};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::chain::{Entry, Hash, Head};
+use crate::store::chain::{Entry, Hash, Head, hex};
 use crate::store::key::Scope;
 
 const FORMAT: &str = "bifrost audit trail 1";
@@ -103,10 +103,6 @@ fn next_line(source: &mut impl BufRead) -> Result<Option<Line>> {
 
 fn malformed() -> Error {
     Error::invalid("verify audit trail", "the file is no exported audit trail")
-}
-
-fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Result<Hash> {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::principal::Principal;
-use crate::store::chain::{Entry, Hash, Head};
+use crate::store::chain::{Entry, Hash, Head, serialize_hex};
 use crate::store::key::{Kind, Prefix, Scope};
 use crate::store::records::TenantStore;
 use crate::store::{Batch, MAX_SCAN_LIMIT, Scan};
@@ -109,13 +109,15 @@ struct Payload<R> {
 }
 
 /// A record with its place in the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditEntry {
     /// Its number, from 1.
     pub number: u64,
-    /// The hash of the entry before.
+    /// The hash of the entry before; both hashes serialize as hexadecimal text.
+    #[serde(serialize_with = "serialize_hex")]
     pub previous: Hash,
     /// Its own hash.
+    #[serde(serialize_with = "serialize_hex")]
     pub hash: Hash,
     /// What was recorded.
     pub record: AuditRecord,

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::{decode_payload, log_of};
 use crate::store::chain::{Entry, Hash, Head};
 use crate::store::key::{Prefix, Scope};
 
 /// What is wrong with a trail, at the first place where something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fault {
     /// Entries are missing before `found`.
@@ -53,7 +56,7 @@ impl fmt::Display for Fault {
 }
 
 /// What a check found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// How many entries were in order.
     pub checked: u64,

@@ -5,6 +5,7 @@
 //! `previous hash (32) ‖ payload`, and its hash is `SHA-256(domain ‖ p ‖ number ‖ previous hash ‖ payload)`.
 
 use bytes::Bytes;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::key::{Key, Prefix};
@@ -13,17 +14,28 @@ use crate::error::{Error, ErrorKind, Result};
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
 
+/// A hash as people see it.
+pub(crate) fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// For `serialize_with`: a hash as people see it.
+pub(crate) fn serialize_hex<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex(hash))
+}
+
 /// The hash before the first entry.
 pub const GENESIS: Hash = [0; 32];
 
 const DOMAIN: &[u8] = b"bifrost chain v1";
 
 /// Where a log ends: the number and hash of its last entry; number 0 before the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Head {
     /// The number of the last entry.
     pub number: u64,
-    /// Its hash.
+    /// Its hash; serializes as hexadecimal text.
+    #[serde(serialize_with = "serialize_hex")]
     pub hash: Hash,
 }
 

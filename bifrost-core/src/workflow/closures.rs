@@ -75,9 +75,14 @@ async fn keep<T: Serialize>(drive: &mut Drive, value: T) -> Result<T> {
 }
 
 fn recorded<T: DeserializeOwned>(drive: &Drive, result: Result<Value>) -> Result<T> {
-    serde_json::from_value(result?).map_err(|error| {
+    typed(drive.name(), result?)
+}
+
+/// A recorded result as what the code expects.
+pub(super) fn typed<T: DeserializeOwned>(step: &str, value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| {
         Error::new(ErrorKind::WorkflowFailed, "run step", "the recorded result has another type than the code expects")
-            .with("step", drive.name())
+            .with("step", step)
             .next_action("deploy the code that recorded it, or give the step a new name")
             .source(error)
     })

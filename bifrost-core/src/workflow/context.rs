@@ -184,6 +184,15 @@ impl SecretHandle {
     pub async fn resolve(&self) -> Result<Secret> {
         self.host.secret(&self.name).await
     }
+
+    /// The secret, for the workflow's own code: for languages whose clients cannot be handed a [`Secret`]. The read is
+    /// audited as `secret.reveal`, the refusal too.
+    ///
+    /// # Errors
+    /// `PermissionDenied` unless the host allows it for the whole hub; `NotFound` naming the secret.
+    pub async fn reveal(&self) -> Result<Secret> {
+        self.host.reveal(&self.name).await
+    }
 }
 
 impl std::fmt::Debug for SecretHandle {

@@ -126,6 +126,10 @@ impl Context {
             Plan::Step => StepKind::Step,
             Plan::Effect(_) => StepKind::Effect,
         };
+        self.begin(name, kind, plan).await
+    }
+
+    pub(super) async fn begin(&self, name: &str, kind: StepKind, plan: Plan) -> Result<(Drive, Next)> {
         let host = Arc::clone(self.host());
         let StepTicket { ordinal, idempotency_key, known } = host.begin_step(name, kind).await?;
         let (name, key) = (name.to_owned(), idempotency_key);
@@ -194,6 +198,17 @@ impl Drive {
     pub(super) async fn confirm(&mut self, result: Value) -> Result<()> {
         self.asked = Asked::Nothing;
         self.host.end_step(self.ordinal, StepState::Confirmed { result }).await
+    }
+
+    /// Stores how the step ended for good, whatever kind of error it was.
+    pub(super) async fn conclude(&mut self, result: Result<Value>) -> Result<Value> {
+        self.asked = Asked::Nothing;
+        let state = match &result {
+            Ok(value) => StepState::Confirmed { result: value.clone() },
+            Err(error) => StepState::Refused { error: error.to_report() },
+        };
+        self.host.end_step(self.ordinal, state).await?;
+        result
     }
 
     async fn confirmed(&mut self, value: Value) -> Next {
@@ -289,6 +304,7 @@ mod tests {
     use crate::connection::Connection;
     use crate::error::ErrorReport;
     use crate::event::EventBody;
+    use crate::execution::Outcome;
     use crate::id::{ConfigKey, ConnectionId, ExecutionId, SecretName, TenantId, WorkflowName};
     use crate::principal::Principal;
     use crate::secret::Secret;
@@ -367,6 +383,14 @@ mod tests {
 
         async fn mapping(&self, _: &str) -> Result<Option<EntityMapping>> {
             Ok(None)
+        }
+
+        async fn run_child(&self, _: &str, _: &WorkflowName, _: &Value) -> Result<(ExecutionId, Outcome)> {
+            Err(Error::internal("test", "no children"))
+        }
+
+        async fn reveal(&self, _: &SecretName) -> Result<Secret> {
+            Err(Error::internal("test", "no secrets"))
         }
 
         async fn cancelled(&self) {}

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::connection::Connection;
 use crate::error::{ErrorReport, Result};
 use crate::event::EventBody;
-use crate::execution::{StepKind, StepState};
+use crate::execution::{Outcome, StepKind, StepState};
 use crate::id::{ConfigKey, ConnectionId, ExecutionId, SecretName, TenantId, WorkflowName};
 use crate::principal::Principal;
 use crate::secret::Secret;
@@ -83,6 +83,13 @@ pub trait ContextHost: Send + Sync + 'static {
 
     /// A secret's text, for the moment of sending: the tenant's own, else the provider tenant's.
     async fn secret(&self, name: &SecretName) -> Result<Secret>;
+
+    /// A secret's text for workflow code itself, where the host of the hub allows that.
+    async fn reveal(&self, name: &SecretName) -> Result<Secret>;
+
+    /// Starts a child execution, or finds the one that was started for the step of this idempotency key, and waits for
+    /// its end.
+    async fn run_child(&self, key: &str, workflow: &WorkflowName, params: &Value) -> Result<(ExecutionId, Outcome)>;
 
     /// A connection of the tenant.
     async fn connection(&self, id: &ConnectionId) -> Result<Connection>;

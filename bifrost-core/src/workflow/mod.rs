@@ -5,6 +5,7 @@
 //! connections, progress, log and clock. Workflows in other languages plug in at the same two traits, [`Workflow`] and
 //! [`ContextHost`](host::ContextHost).
 
+mod child;
 mod closures;
 pub mod context;
 pub mod drive;

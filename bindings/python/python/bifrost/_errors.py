@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ._pointer import CodecError
+
 __all__ = [
     "AcknowledgedDataMissing",
     "AlreadyExists",
@@ -354,6 +356,9 @@ def describe(error: BaseException, operation: str = "run workflow") -> Described
         if "traceback" not in error.context:
             context += located(error)
         return Described(error.code, error.operation, error.message, context, error._retry, error.next_action)
+    if isinstance(error, CodecError):
+        context = [("path", error.path or "/"), *located(error)]
+        return Described("invalid_input", operation, str(error), context, None, None)
     name = type(error).__qualname__
     message = f"{name}: {error}" if str(error) else name
     module = type(error).__module__

@@ -12,9 +12,9 @@ import inspect
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
-from ._codec import decoder_of_result
 from ._errors import WorkflowFailed, describe, in_doubt
-from ._native import Pending, Run
+from ._native import Pending, Run, Step
+from ._results import decoder_of_result
 
 T = TypeVar("T")
 
@@ -101,9 +101,10 @@ def _drive(
         handle, action, payload = (yield Gate(begun)) if type(begun) is Pending else begun
         while action != "done":
             if action == "call":
-                told, failure = yield from _call(handle, UserCall(call(payload), handle.limit), plan)
+                tell, failure = yield from _call(handle, UserCall(call(payload), handle.limit), plan)
             else:
-                told, failure = yield from _probe(handle, probe, payload)
+                tell, failure = yield from _probe(handle, probe, payload)
+            told = tell()
             action, payload = (yield told) if type(told) is Pending else told
     except WorkflowFailed as error:
         raised = _as_raised(error, failure)
@@ -112,27 +113,34 @@ def _drive(
     return payload if decode is None else decode(payload)
 
 
-def _call(handle: Any, call: UserCall, plan: str) -> Generator[Any, Any, tuple[Any, Exception | None]]:
+#: How to tell the hub what came of a call, and the exception if it was one.
+_Tell = tuple[Callable[[], Any], "Exception | None"]
+
+
+def _call(handle: Step, call: UserCall, plan: str) -> Generator[Any, Any, _Tell]:
     try:
         value = yield call
     except StepOverdue:
-        return handle.overdue(), None
+        return handle.overdue, None
     except Exception as error:
-        return handle.failed(describe(error, "run step") if plan == "step" else in_doubt(error)), error
-    return handle.succeeded(value), None
+        described = describe(error, "run step") if plan == "step" else in_doubt(error)
+        return functools.partial(handle.failed, described), error
+    return functools.partial(handle.succeeded, value), None
 
 
-def _probe(handle: Any, probe: Any, key: str) -> Generator[Any, Any, tuple[Any, Exception | None]]:
+def _probe(handle: Step, probe: Any, key: str) -> Generator[Any, Any, _Tell]:
     """Asks the probe; without one the hub has decided already and never asks."""
+    asked = functools.partial(probe, idempotency_key=key) if _takes_key(probe) else probe
     try:
-        found = yield UserCall(functools.partial(probe, **({"idempotency_key": key} if _takes_key(probe) else {})), handle.limit)
+        found = yield UserCall(asked, handle.limit)
     except Exception as error:
-        return handle.probe_failed(describe(error, "probe effect")), error
+        return functools.partial(handle.probe_failed, describe(error, "probe effect")), error
     if found is None or found is NOT_DONE:
-        return handle.probed("not_done", None), None
+        return functools.partial(handle.probed, "not_done", None), None
     if found is UNKNOWN:
-        return handle.probed("unknown", None), None
-    return handle.probed("done", found.value if isinstance(found, Done) else found), None
+        return functools.partial(handle.probed, "unknown", None), None
+    value = found.value if isinstance(found, Done) else found
+    return functools.partial(handle.probed, "done", value), None
 
 
 class StepOverdue(Exception):

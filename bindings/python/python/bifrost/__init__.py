@@ -1,0 +1,102 @@
+"""Bifrost Hub: an integration hub for Managed Service Providers, in your own process.
+
+    from bifrost import AsyncContext, Hub, workflow
+
+    @workflow
+    async def greet(ctx: AsyncContext, name: str) -> str:
+        return await ctx.step("greet", lambda: f"Hello, {name}!")
+
+    with Hub.open("./data") as hub:
+        print(hub.create_tenant("contoso", exist_ok=True).run(greet, name="Zoë").result())
+"""
+
+from ._definition import Option, Retry, data_provider, workflow
+from ._errors import (
+    AcknowledgedDataMissing,
+    AlreadyExists,
+    BifrostError,
+    Cancelled,
+    Closed,
+    Conflict,
+    Internal,
+    InvalidInput,
+    NeedsAttention,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    QuotaExceeded,
+    ReauthRequired,
+    Rejected,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    StorePoisoned,
+    Suspended,
+    Throttled,
+    TimedOut,
+    TooLarge,
+    Unavailable,
+    UnknownOutcome,
+    WorkflowFailed,
+)
+from ._native import __version__
+from ._params import Param
+from ._steps import NOT_DONE, UNKNOWN, Done
+from .context import AsyncContext, Context, Secret, current_context
+from .execution import AsyncExecution, Event, Execution, Outcome
+from .hub import AsyncHub, Hub
+from .simulators import Simulators
+from .tenant import AsyncTenant, Tenant
+
+__all__ = [
+    "NOT_DONE",
+    "UNKNOWN",
+    "AcknowledgedDataMissing",
+    "AlreadyExists",
+    "AsyncContext",
+    "AsyncExecution",
+    "AsyncHub",
+    "AsyncTenant",
+    "BifrostError",
+    "Cancelled",
+    "Closed",
+    "Conflict",
+    "Context",
+    "Done",
+    "Event",
+    "Execution",
+    "Hub",
+    "Internal",
+    "InvalidInput",
+    "NeedsAttention",
+    "NotFound",
+    "Option",
+    "Outcome",
+    "Overloaded",
+    "Param",
+    "PermissionDenied",
+    "QuotaExceeded",
+    "ReauthRequired",
+    "Rejected",
+    "Retry",
+    "Secret",
+    "Simulators",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "StorePoisoned",
+    "Suspended",
+    "Tenant",
+    "Throttled",
+    "TimedOut",
+    "TooLarge",
+    "Unavailable",
+    "UnknownOutcome",
+    "WorkflowFailed",
+    "__version__",
+    "current_context",
+    "data_provider",
+    "workflow",
+]

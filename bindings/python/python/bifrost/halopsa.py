@@ -1,0 +1,3 @@
+class HaloPsa:
+    def __init__(self, o): pass
+class AsyncHaloPsa(HaloPsa): pass

@@ -1,0 +1,1 @@
+"""Fixtures for tests of workflows; pytest finds them by itself where the package is installed."""
