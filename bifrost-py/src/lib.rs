@@ -11,6 +11,7 @@
 #![allow(missing_docs, reason = "the public face is the Python package; its stubs carry the documentation")]
 
 mod audit;
+mod clients;
 mod clock;
 mod connection;
 mod convert;
