@@ -65,10 +65,38 @@ NOT_DONE = _Verdict("not_done")
 UNKNOWN = _Verdict("unknown")
 
 
+#: Sees the work of every step before it is driven, and may put something around it: how :mod:`bifrost.testing` ends a
+#: hub in the middle of a step. ``None`` outside of tests.
+observer: Callable[[Run, str, Work], Work] | None = None
+
+
 def step(run: Run, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Work:
     """Runs ``function`` once and stores its result; on resume the stored result is returned."""
     call = functools.partial(function, *args, **kwargs)
-    return _drive(run, name, "step", lambda key: call, None, function)
+    return _observed(run, name, _drive(run, name, "step", lambda key: call, None, function))
+
+
+def body() -> None:
+    """Stands for the body of a block: a driver that meets it stops, and goes on with what the body came to."""
+
+
+def block(run: Run, name: str) -> Work:
+    """A step whose function is a block of the workflow's code."""
+    return _observed(run, name, _drive(run, name, "step", lambda key: body, None, body))
+
+
+def child(run: Run, name: str, params: dict[str, Any]) -> Work:
+    """Runs another workflow of the tenant, and comes to its output."""
+    return _observed(run, name, _child(run, name, params))
+
+
+def _child(run: Run, name: str, params: dict[str, Any]) -> Work:
+    started = run.run_child(name, params)
+    return (yield started) if type(started) is Pending else started
+
+
+def _observed(run: Run, name: str, work: Work) -> Work:
+    return work if observer is None else observer(run, name, work)
 
 
 def effect(
@@ -86,7 +114,7 @@ def effect(
     def call(key: str) -> Callable[[], Any]:
         return functools.partial(function, *args, **kwargs, **({"idempotency_key": key} if keyed else {}))
 
-    return _drive(run, name, plan, call, probe, function)
+    return _observed(run, name, _drive(run, name, plan, call, probe, function))
 
 
 def _drive(

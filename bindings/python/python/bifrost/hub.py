@@ -113,6 +113,7 @@ class Hub(_Base):
         capture: Iterable[str] = (),
         capture_level: int = logging.INFO,
         seed: int | None = None,
+        look: bool = False,
     ) -> Opening:
         """A hub that keeps everything in the folder ``path``, or in memory without one.
 
@@ -133,6 +134,7 @@ class Hub(_Base):
                 ``ctx.log`` does, and goes its usual way, too. Of log records, what the loggers' own levels let through.
             capture_level: Log records below this level are not noted.
             seed: Makes identifiers and jitter repeat, for tests.
+            look: Leaves executions that had not ended where they are: for a look at a folder without running anything.
 
         Raises (on entering):
             StoreLocked: Another process has the folder open.
@@ -146,6 +148,7 @@ class Hub(_Base):
             "cancel_grace": cancel_grace,
             "reveal_secrets": reveal_secrets,
             "seed": seed,
+            "look": look,
         }
         noted = Capture.of(capture, capture_level)
         return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", noted, native))
