@@ -67,7 +67,7 @@ class Listener:
         self._begun = ""
         self._lock = threading.RLock()
 
-    def note(self, level: str, message: str, fields: dict[str, Any]) -> None:
+    def note(self, level: str, message: str, fields: dict[str, str]) -> None:
         """Notes something with the execution, unless that has ended: a task it left behind may still talk."""
         if self._run.is_abandoned():
             return
@@ -75,7 +75,7 @@ class Listener:
             self._run.log(level, message, fields)
         except UnicodeEncodeError:
             # Half a surrogate pair: whoever prints must not fail for being heard.
-            self._run.log(level, message.encode("utf-8", "replace").decode("utf-8"), fields)
+            self._run.log(level, _whole(message), {name: _whole(text) for name, text in fields.items()})
 
     def record(self, record: logging.LogRecord) -> None:
         """Notes a log record."""
@@ -109,6 +109,10 @@ class Listener:
             left, self._begun = self._begun, ""
         if left:
             self.note("info", left, {"stream": "stdout"})
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 #: Who hears what is said here.

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, final
 
-from ._errors import Described
+from ._errors import BifrostError, Described
 
 __version__: str
 
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 #: What a call hands over.
 Started: TypeAlias = Pending[_T] | _T
@@ -25,18 +26,23 @@ Next: TypeAlias = tuple[Literal["call", "probe", "done"], Any]
 Begun: TypeAlias = tuple[Step | None, Literal["call", "probe", "done"], Any]
 
 _Data: TypeAlias = dict[str, Any]
+_Reply: TypeAlias = tuple[int, dict[str, str], bytes]
+
+def verify_audit_file(path: str | PathLike[str], tenant: str) -> _Data:
+    """Checks a file that `Tenant.export_audit` wrote; needs no store and no key. The verdict names the first bad
+    record."""
 
 @final
-class Pending(Generic[_T]):
+class Pending(Generic[_T_co]):
     """A call under way: waited for here, or answered through the mailbox of an event loop."""
 
     def ready(self) -> bool:
         """Whether the answer is there."""
 
-    def take(self) -> _T:
+    def take(self) -> _T_co:
         """The answer, once: its value, or the exception it came to."""
 
-    def wait(self, timeout: float | None = None) -> tuple[_T] | None:
+    def wait(self, timeout: float | None = None) -> tuple[_T_co] | None:
         """Waits without the GIL until the answer is there and takes it; `None` when there is none in time.
 
         Signals are handled meanwhile: Ctrl-C ends the wait.
@@ -361,6 +367,22 @@ class Connection:
     @property
     def provider(self) -> str:
         """The provider it leads to."""
+
+    def call(
+        self, area: str, operation: str, args: Mapping[str, Any], secrets: Sequence[tuple[str, str]] = ...
+    ) -> Started[Any]:
+        """Calls an operation of the typed client of its provider. `secrets` are pairs of a JSON pointer into `args`
+        and the name of the secret that belongs there."""
+
+    def request(
+        self, request: Mapping[str, Any], content: bytes | None = None, secrets: Sequence[tuple[str, str]] = ...
+    ) -> Started[_Reply]:
+        """Sends a request no typed client covers; comes to status, headers and body."""
+
+    def batch(
+        self, requests: Sequence[tuple[Mapping[str, Any], Sequence[tuple[str, str]]]]
+    ) -> Started[list[_Reply | BifrostError]]:
+        """Sends many requests to Graph in batches; comes to answers and exceptions in their order."""
 
 @final
 class Simulators:

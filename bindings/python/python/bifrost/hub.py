@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._calls import Inbox, finish, wait
 from ._capture import Capture
 from ._core import Core, Options, checked
+from ._table import TENANTS, Table
 from .tenant import AsyncTenant, Tenant
 
 if TYPE_CHECKING:
@@ -74,10 +75,9 @@ class _Base:
         """
         self._core.register(function)
 
-    def tenants(self) -> list[dict[str, Any]]:
+    def tenants(self) -> Table:
         """All tenants' entries, by name."""
-        found: list[dict[str, Any]] = self._core.native.tenants()
-        return found
+        return Table(self._core.native.tenants(), TENANTS)
 
     def health(self) -> dict[str, Any]:
         """How the hub is doing: store, tenants, executions, providers, and the lanes that run Python.
