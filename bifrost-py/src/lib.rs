@@ -20,6 +20,7 @@ mod execution;
 mod hub;
 mod logs;
 mod mailbox;
+mod moment;
 mod options;
 mod pending;
 mod run;
@@ -39,6 +40,7 @@ use pyo3::prelude::*;
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(audit::verify_audit_file, module)?)?;
+    module.add_function(wrap_pyfunction!(runtime::note_fork, module)?)?;
     module.add_class::<clock::Clock>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<execution::Execution>()?;

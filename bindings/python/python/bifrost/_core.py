@@ -203,6 +203,10 @@ def checked(known: frozenset[str], given: dict[str, Any], operation: str) -> dic
 _OPEN: weakref.WeakSet[Core] = weakref.WeakSet()
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_native.note_fork)
+
+
 @atexit.register
 def _close_all() -> None:
     for core in list(_OPEN):

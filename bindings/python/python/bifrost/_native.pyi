@@ -32,6 +32,9 @@ def verify_audit_file(path: str | PathLike[str], tenant: str) -> _Data:
     """Checks a file that `Tenant.export_audit` wrote; needs no store and no key. The verdict names the first bad
     record."""
 
+def note_fork() -> None:
+    """Notes that this is a forked child."""
+
 @final
 class Pending(Generic[_T_co]):
     """A call under way: waited for here, or answered through the mailbox of an event loop."""
@@ -67,8 +70,12 @@ class Mailbox:
     def fileno(self) -> int:
         """What an event loop watches for reading; only with a bell."""
 
-    def drain(self) -> tuple[list[Run], list[tuple[int, str]], list[int]]:
-        """Everything that came: runs to start, numbers of runs to cancel with the reason, tokens of answers."""
+    def drain(self) -> tuple[list[Run], list[tuple[int, str]], list[int]] | None:
+        """Everything that came: runs to start, numbers of runs to cancel with the reason, tokens of answers.
+
+        `None` says that nothing did, and that the bell rings for what comes next; until then it is silent, because
+        whoever fetches comes back by itself.
+        """
 
     def next(self) -> Run | None:
         """For a thread: waits for the next run to start; `None` when the mailbox is closed."""
