@@ -28,6 +28,13 @@ class Gates:
     def __init__(self) -> None:
         self.threads = threading.Barrier(COUNT)
         self.tasks = 0
+        self.all_there = asyncio.Event()
+
+    async def pass_with_all(self) -> None:
+        self.tasks += 1
+        if self.tasks == COUNT:
+            self.all_there.set()
+        await self.all_there.wait()
 
 
 GATES = Gates()
@@ -37,9 +44,7 @@ GATES = Gates()
 async def speaks_as_a_task(ctx: AsyncContext, number: int) -> int:
     """Says three things, with everybody else in between, the last from a task and a thread of its own."""
     LOGGER.info("task %s begins", number)
-    GATES.tasks += 1
-    while GATES.tasks % COUNT:
-        await asyncio.sleep(0.001)
+    await GATES.pass_with_all()
     print("task", number, end=" ")
     await asyncio.sleep(0.001)
     print("goes on")
@@ -80,7 +85,6 @@ def expected(kind: str, number: int) -> list[tuple[str, str, dict[str, Any]]]:
 def test_each_line_of_a_hundred_interleaved_lands_in_its_own_execution(
     function: Any, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    GATES.tasks = 0
     with Hub.open(workflows=[function], workers=COUNT, capture=("logging", "print")) as hub:
         tenant = hub.create_tenant("contoso", quota={"max_running": COUNT})
         executions = [tenant.run(function, number=number) for number in range(COUNT)]
