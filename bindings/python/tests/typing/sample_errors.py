@@ -15,11 +15,7 @@ async def fetch(name: str) -> str:
     return name
 
 
-@workflow(
-    timout=3
-)  # error: mypy[call-overload,untyped-decorator] pyright[reportCallIssue,reportUntypedFunctionDecorator]
-def misspelt(ctx: Context) -> None:
-    """An argument that does not exist."""
+workflow(timout=3)  # error: mypy[call-overload] pyright[reportCallIssue]
 
 
 @data_provider(cache_ttl="long")  # error: mypy[call-overload,untyped-decorator] pyright[reportArgumentType]
@@ -53,9 +49,7 @@ def misuse(tenant: Tenant, patient: AsyncTenant, execution: Execution) -> Any:
     """The twins are not each other."""
     execution.result(timeout="5")  # error: mypy[arg-type] pyright[reportArgumentType]
     outcome: Outcome = execution.result  # error: mypy[assignment] pyright[reportAssignmentType]
-    patient.run(
-        "report"
-    ).result()  # error: mypy[attr-defined] pyright[reportAttributeAccessIssue,reportUnknownMemberType]
+    patient.run("a").result()  # error: mypy[attr-defined] pyright[reportAttributeAccessIssue,reportUnknownMemberType]
     rows: Table = tenant.audit()  # error: mypy[assignment] pyright[reportAssignmentType]
     wrong_context()  # error: mypy[call-arg] pyright[reportCallIssue]
     Hub.open("./data", workers="many")  # error: mypy[arg-type] pyright[reportArgumentType]
