@@ -26,13 +26,13 @@ Begun: TypeAlias = tuple[Step | None, Literal["call", "probe", "done"], Any]
 
 _Data: TypeAlias = dict[str, Any]
 
-@final
 def note_fork() -> None:
     """Notes that this is a forked child."""
 
-def verify_audit_file(path: str | os.PathLike[str], tenant: str) -> dict[str, Any]:
+def verify_audit_file(path: str | PathLike[str], tenant: str) -> dict[str, Any]:
     """Checks a file that `Tenant.export_audit` wrote; needs no store and no key. The verdict names the first bad record."""
 
+@final
 class Pending(Generic[_T]):
     """A call under way: waited for here, or answered through the mailbox of an event loop."""
 
