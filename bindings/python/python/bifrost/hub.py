@@ -109,6 +109,7 @@ class Hub(_Base):
         cancel_grace: float | None = None,
         reveal_secrets: bool = False,
         seed: int | None = None,
+        look: bool = False,
     ) -> Opening:
         """A hub that keeps everything in the folder ``path``, or in memory without one.
 
@@ -126,6 +127,7 @@ class Hub(_Base):
             cancel_grace: Seconds a cancelled workflow may take to stop by itself; 5 unless given.
             reveal_secrets: Lets workflows read the text of secrets, audited.
             seed: Makes identifiers and jitter repeat, for tests.
+            look: Leaves executions that had not ended where they are: for a look at a folder without running anything.
 
         Raises (on entering):
             StoreLocked: Another process has the folder open.
@@ -139,6 +141,7 @@ class Hub(_Base):
             "cancel_grace": cancel_grace,
             "reveal_secrets": reveal_secrets,
             "seed": seed,
+            "look": look,
         }
         return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", native))
 
