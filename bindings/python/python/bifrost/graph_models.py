@@ -300,27 +300,27 @@ class UserUpdate:
     #: The name people see.
     display_name: str | Unset = UNSET
     #: The first name.
-    given_name: str | None | Unset = UNSET
+    given_name: str | Unset | None = UNSET
     #: The last name.
-    surname: str | None | Unset = UNSET
+    surname: str | Unset | None = UNSET
     #: The country licences are used in, ISO 3166 alpha-2.
-    usage_location: str | None | Unset = UNSET
+    usage_location: str | Unset | None = UNSET
     #: The department.
-    department: str | None | Unset = UNSET
+    department: str | Unset | None = UNSET
     #: The job title.
-    job_title: str | None | Unset = UNSET
+    job_title: str | Unset | None = UNSET
     #: The company.
-    company_name: str | None | Unset = UNSET
+    company_name: str | Unset | None = UNSET
     #: The employee number.
-    employee_id: str | None | Unset = UNSET
+    employee_id: str | Unset | None = UNSET
     #: The office.
-    office_location: str | None | Unset = UNSET
+    office_location: str | Unset | None = UNSET
     #: The mobile phone.
-    mobile_phone: str | None | Unset = UNSET
+    mobile_phone: str | Unset | None = UNSET
     #: At most one number.
     business_phones: Iterable[str] | Unset = UNSET
     #: Such as ``de-CH``.
-    preferred_language: str | None | Unset = UNSET
+    preferred_language: str | Unset | None = UNSET
     #: Allows or forbids to sign in.
     account_enabled: bool | Unset = UNSET
     #: Any other property, by Graph's name.

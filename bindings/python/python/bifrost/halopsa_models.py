@@ -373,11 +373,11 @@ class TicketUpdate:
     #: The ticket type.
     tickettype_id: int | Unset = UNSET
     #: The agent; rules may assign it elsewhere, ``tickets.assign`` goes past them.
-    agent_id: int | None | Unset = UNSET
+    agent_id: int | Unset | None = UNSET
     #: The team, by name.
-    team: str | None | Unset = UNSET
+    team: str | Unset | None = UNSET
     #: The first category.
-    category_1: str | None | Unset = UNSET
+    category_1: str | Unset | None = UNSET
     #: Any other field, by HaloPSA's name.
     extra: Mapping[str, Any] | Unset = UNSET
 
