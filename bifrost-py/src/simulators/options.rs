@@ -1,6 +1,5 @@
 //! What Python says of a simulated world. Limits are pairs of an amount and seconds, times are seconds.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bifrost::testing::{Customer, GraphSettings, HalopsaSettings, IdentitySettings, Rate, SimulatorsBuilder};
@@ -26,8 +25,9 @@ pub(super) struct CustomerOptions {
     name: String,
     display_name: String,
     domain: String,
+    /// Products and seats.
     #[serde(default)]
-    licenses: BTreeMap<String, u32>,
+    licenses: Vec<(String, u32)>,
     groups: Option<Vec<String>>,
     /// Names to show and mail aliases.
     #[serde(default)]

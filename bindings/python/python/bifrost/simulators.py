@@ -129,7 +129,7 @@ class Customer:
             "name": self.name,
             "display_name": self.display_name,
             "domain": self.domain,
-            "licenses": dict(self.licenses),
+            "licenses": list(self.licenses.items()),
             "users": list(self.users),
             "more_users": self.more_users,
         }
