@@ -108,6 +108,7 @@ class Hub(_Base):
         max_running: int | None = None,
         cancel_grace: float | None = None,
         reveal_secrets: bool = False,
+        resume: bool = True,
         seed: int | None = None,
     ) -> Opening:
         """A hub that keeps everything in the folder ``path``, or in memory without one.
@@ -125,6 +126,7 @@ class Hub(_Base):
             max_running: Executions that run at the same time; 256 unless given.
             cancel_grace: Seconds a cancelled workflow may take to stop by itself; 5 unless given.
             reveal_secrets: Lets workflows read the text of secrets, audited.
+            resume: Takes up what is unfinished; without, it stays as it is: for tools that look and decide.
             seed: Makes identifiers and jitter repeat, for tests.
 
         Raises (on entering):
@@ -140,6 +142,8 @@ class Hub(_Base):
             "reveal_secrets": reveal_secrets,
             "seed": seed,
         }
+        if not resume:
+            native["resume"] = False
         return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", native))
 
     def tenant(self, name: str) -> Tenant:
