@@ -32,6 +32,8 @@ struct OpenOptions {
     reveal_secrets: bool,
     cancel_grace: Option<f64>,
     seed: Option<u64>,
+    /// Leaves what had not ended where it is: for a look at the store.
+    look: bool,
 }
 
 /// What a tenant is made of.
@@ -78,6 +80,9 @@ impl Hub {
             builder = builder.with_clock(Arc::new(clock.inner()));
         }
         builder = builder.with_entropy(entropy(options.seed));
+        if options.look {
+            builder = builder.without_taking_up();
+        }
         builder = match (store, options.path) {
             (Some(store), _) => store.under(builder),
             (None, Some(path)) => builder.with_data_dir(path),

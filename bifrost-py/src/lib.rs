@@ -10,6 +10,8 @@
 
 #![allow(missing_docs, reason = "the public face is the Python package; its stubs carry the documentation")]
 
+mod audit;
+mod clients;
 mod clock;
 mod connection;
 mod convert;
@@ -35,6 +37,7 @@ use pyo3::prelude::*;
 #[pyo3(name = "_native")]
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(audit::verify_audit_file, module)?)?;
     module.add_class::<clock::Clock>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<execution::Execution>()?;

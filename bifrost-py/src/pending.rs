@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::to_py;
 use crate::mailbox::{Mailbox, Post};
-use crate::runtime::Started;
+use crate::runtime::{Started, panicked};
 
 /// How often a blocked call looks whether Python wants to handle a signal, such as Ctrl-C.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
@@ -65,7 +65,11 @@ struct Finisher(Arc<Shared>);
 impl Drop for Finisher {
     fn drop(&mut self) {
         if matches!(*self.0.lock(), State::Waiting(_)) {
-            self.0.finish(Err(Error::new(ErrorKind::Cancelled, "wait for the hub", "the call was given up")));
+            self.0.finish(Err(if std::thread::panicking() {
+                panicked()
+            } else {
+                Error::new(ErrorKind::Cancelled, "call hub", "the call was given up")
+            }));
         }
     }
 }

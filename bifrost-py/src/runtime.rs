@@ -4,6 +4,7 @@
 //! that fetches them. So no Python code can hold up the hub.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -61,9 +62,11 @@ impl Runtime {
         };
         let _inside = handle.enter();
         let mut call = Box::pin(call);
-        match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(answer) => Started::Done(answer),
-            Poll::Pending => Started::Pending(Pending::spawn(&handle, call)),
+        let first = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        match std::panic::catch_unwind(AssertUnwindSafe(first)) {
+            Ok(Poll::Ready(answer)) => Started::Done(answer),
+            Ok(Poll::Pending) => Started::Pending(Pending::spawn(&handle, call)),
+            Err(_) => Started::Done(Err(panicked())),
         }
     }
 
@@ -82,6 +85,12 @@ impl Runtime {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "call hub", "the hub's threads have ended")
+}
+
+/// A defect of the hub; the panic itself has been reported where it happened.
+pub(crate) fn panicked() -> Error {
+    Error::internal("call hub", "the hub panicked; this is a defect of it")
+        .next_action("report it, with what was called")
 }
 
 impl Drop for Inner {

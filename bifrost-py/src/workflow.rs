@@ -92,6 +92,10 @@ impl Workflow for PyWorkflow {
         self.post.check()
     }
 
+    fn announces_rest(&self) -> bool {
+        true
+    }
+
     async fn run(&self, ctx: Context, params: Value) -> Result<Value> {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);

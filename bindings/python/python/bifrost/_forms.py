@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._calls import block, finish, wait
-from ._errors import describe
+from . import _steps
 from ._native import Run
 
 if TYPE_CHECKING:
@@ -29,27 +28,27 @@ class _Block:
     def __init__(self, run: Run, name: str) -> None:
         self._run = run
         self._name = name
-        self._handle: Any = None
+        self._work: _steps.Work = _steps.block(run, name)
         #: Whether the step was done in an earlier attempt; its body must not do it again.
         self.done = False
         #: The result: what was stored, or what the body sets.
         self.value: Any = None
 
-    def _begun(self, begun: Any) -> None:
-        self._handle, action, payload = begun
-        self.done = action == "done"
-        self.value = payload if self.done else None
+    def _begun(self, got: Any) -> None:
+        self.done = got is not _steps.body
+        self.value = got if self.done else None
 
-    def _ended(self, error: BaseException | None) -> Any:
-        if self.done or not (error is None or isinstance(error, Exception)):
+    def _ended(self, error: BaseException | None) -> Callable[[], Any] | None:
+        """How the protocol goes on after the body; ``None`` when there is nothing to tell the hub."""
+        if self.done:
             return None
-        if error is not None:
-            return self._handle.failed(describe(error, "run step"))
-        return self._handle.succeeded(self.value)
-
-    def _told(self, told: Any) -> None:
-        if told is not None:
-            self.value = told[1]
+        if error is None:
+            return functools.partial(self._work.send, self.value)
+        if isinstance(error, Exception):
+            return functools.partial(self._work.throw, error)
+        # The attempt ends here: what was begun is begun again by the next one.
+        self._work.close()
+        return None
 
 
 class AsyncStepForm(_Block):
@@ -74,13 +73,21 @@ class AsyncStepForm(_Block):
         return call
 
     async def __aenter__(self) -> AsyncStepForm:
-        self._begun(await finish(self._run.begin(self._name, "step")))
+        self._begun(await self._context._steer(self._work))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._told(await finish(self._ended(error)))
+        resume = self._ended(error)
+        if resume is None:
+            return
+        try:
+            self.value = await self._context._steer(self._work, resume)
+        except Exception as raised:
+            # The body's own exception goes on as it is, from where it was raised.
+            if raised is not error:
+                raise
 
 
 class StepForm(_Block):
@@ -98,10 +105,18 @@ class StepForm(_Block):
         return call
 
     def __enter__(self) -> StepForm:
-        self._begun(wait(self._run.begin(self._name, "step")))
+        self._begun(self._context._steer(self._work))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._told(block(self._ended(error)))
+        resume = self._ended(error)
+        if resume is None:
+            return
+        try:
+            self.value = self._context._steer(self._work, resume)
+        except Exception as raised:
+            # The body's own exception goes on as it is, from where it was raised.
+            if raised is not error:
+                raise

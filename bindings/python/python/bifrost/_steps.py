@@ -10,7 +10,7 @@ import builtins
 import functools
 import inspect
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, final
 
 from ._errors import WorkflowFailed, describe, in_doubt
 from ._native import Pending, Run, Step
@@ -19,6 +19,7 @@ from ._results import decoder_of_result
 T = TypeVar("T")
 
 
+@final
 class UserCall:
     """A call of the workflow's own code, and how many seconds it may take."""
 
@@ -29,17 +30,18 @@ class UserCall:
         self.limit = limit
 
 
+@final
 class Gate:
     """A step that the hub has not let begin yet."""
 
     __slots__ = ("pending",)
 
-    def __init__(self, pending: Pending) -> None:
+    def __init__(self, pending: Pending[Any]) -> None:
         self.pending = pending
 
 
 #: What a protocol asks its driver for.
-Work = Generator["Pending | Gate | UserCall", Any, Any]
+Work = Generator["Pending[Any] | Gate | UserCall", Any, Any]
 
 
 class Done(Generic[T]):
@@ -63,10 +65,38 @@ NOT_DONE = _Verdict("not_done")
 UNKNOWN = _Verdict("unknown")
 
 
+#: Sees the work of every step before it is driven, and may put something around it: how :mod:`bifrost.testing` ends a
+#: hub in the middle of a step. ``None`` outside of tests.
+observer: Callable[[Run, str, Work], Work] | None = None
+
+
 def step(run: Run, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Work:
     """Runs ``function`` once and stores its result; on resume the stored result is returned."""
     call = functools.partial(function, *args, **kwargs)
-    return _drive(run, name, "step", lambda key: call, None, function)
+    return _observed(run, name, _drive(run, name, "step", lambda key: call, None, function))
+
+
+def body() -> None:
+    """Stands for the body of a block: a driver that meets it stops, and goes on with what the body came to."""
+
+
+def block(run: Run, name: str) -> Work:
+    """A step whose function is a block of the workflow's code."""
+    return _observed(run, name, _drive(run, name, "step", lambda key: body, None, body))
+
+
+def child(run: Run, name: str, params: dict[str, Any]) -> Work:
+    """Runs another workflow of the tenant, and comes to its output."""
+    return _observed(run, name, _child(run, name, params))
+
+
+def _child(run: Run, name: str, params: dict[str, Any]) -> Work:
+    started = run.run_child(name, params)
+    return (yield started) if type(started) is Pending else started
+
+
+def _observed(run: Run, name: str, work: Work) -> Work:
+    return work if observer is None else observer(run, name, work)
 
 
 def effect(
@@ -84,7 +114,7 @@ def effect(
     def call(key: str) -> Callable[[], Any]:
         return functools.partial(function, *args, **kwargs, **({"idempotency_key": key} if keyed else {}))
 
-    return _drive(run, name, plan, call, probe, function)
+    return _observed(run, name, _drive(run, name, plan, call, probe, function))
 
 
 def _drive(
@@ -98,6 +128,7 @@ def _drive(
     failure: Exception | None = None
     try:
         begun = run.begin(name, plan)
+        handle: Any
         handle, action, payload = (yield Gate(begun)) if type(begun) is Pending else begun
         while action != "done":
             if action == "call":
@@ -156,7 +187,7 @@ def _as_raised(error: WorkflowFailed, failure: Exception | None) -> Exception:
     builtin = getattr(builtins, name, None)
     if not (isinstance(builtin, type) and issubclass(builtin, Exception)):
         return error
-    if type(failure) is builtin:
+    if failure is not None and type(failure) is builtin:
         return failure
     try:
         return builtin(error.message.removeprefix(f"{name}: "))

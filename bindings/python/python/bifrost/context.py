@@ -267,7 +267,7 @@ class AsyncContext(_Base):
         It is a step of this one: on resume the same child is found, never started twice. Cancelling this execution
         cancels it.
         """
-        return await self._steer(_child(self._run, workflow, params))
+        return await self._steer(_steps.child(self._run, _named(workflow), params))
 
     async def sleep(self, seconds: float) -> None:
         """Waits on the hub's clock. The wait itself is not stored: a resumed execution waits again."""
@@ -275,16 +275,18 @@ class AsyncContext(_Base):
         if type(started) is Pending:
             await self._inbox.answer(started)
 
-    async def _steer(self, work: _steps.Work) -> Any:
-        """Drives a step's protocol: awaits what it needs."""
+    async def _steer(self, work: _steps.Work, resume: Callable[[], Any] | None = None) -> Any:
+        """Drives a step's protocol, from ``resume`` on if it was left at a block's body: awaits what it needs."""
         self._steering += 1
         try:
-            need = next(work)
+            need = next(work) if resume is None else resume()
             while True:
                 try:
                     if type(need) is Pending:
                         got = await self._inbox.answer(need)
                     elif type(need) is _steps.UserCall:
+                        if need.function is _steps.body:
+                            return _steps.body
                         got = await _awaited(need)
                     else:
                         self._rest()
@@ -348,23 +350,25 @@ class Context(_Base):
 
     def run(self, workflow: str | Callable[..., Any], /, **params: Any) -> Any:
         """Runs another workflow of this tenant as a child execution; see :meth:`AsyncContext.run`."""
-        return self._steer(_child(self._run, workflow, params))
+        return self._steer(_steps.child(self._run, _named(workflow), params))
 
     def sleep(self, seconds: float) -> None:
         """Waits on the hub's clock. The wait itself is not stored: a resumed execution waits again."""
         wait(self._run.sleep(seconds))
 
-    def _steer(self, work: _steps.Work) -> Any:
-        """Drives a step's protocol: blocks for what it needs."""
-        if self._run.is_cancelled():
+    def _steer(self, work: _steps.Work, resume: Callable[[], Any] | None = None) -> Any:
+        """Drives a step's protocol, from ``resume`` on if it was left at a block's body: blocks for what it needs."""
+        if resume is None and self._run.is_cancelled():
             raise Cancelled("the execution is being cancelled", operation="run step")
         try:
-            need = next(work)
+            need = next(work) if resume is None else resume()
             while True:
                 try:
                     if type(need) is Pending:
                         got = wait(need)
                     elif type(need) is _steps.UserCall:
+                        if need.function is _steps.body:
+                            return _steps.body
                         got = need.function()
                     else:
                         self._run.came_to_rest()
@@ -396,6 +400,5 @@ async def _awaited(call: _steps.UserCall) -> Any:
         raise
 
 
-def _child(run: Run, workflow: str | Callable[..., Any], params: dict[str, Any]) -> _steps.Work:
-    started = run.run_child(workflow if isinstance(workflow, str) else definition_of(workflow).name, params)
-    return (yield started) if type(started) is Pending else started
+def _named(workflow: str | Callable[..., Any]) -> str:
+    return workflow if isinstance(workflow, str) else definition_of(workflow).name

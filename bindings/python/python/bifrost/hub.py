@@ -110,6 +110,7 @@ class Hub(_Base):
         reveal_secrets: bool = False,
         resume: bool = True,
         seed: int | None = None,
+        look: bool = False,
     ) -> Opening:
         """A hub that keeps everything in the folder ``path``, or in memory without one.
 
@@ -128,6 +129,7 @@ class Hub(_Base):
             reveal_secrets: Lets workflows read the text of secrets, audited.
             resume: Takes up what is unfinished; without, it stays as it is: for tools that look and decide.
             seed: Makes identifiers and jitter repeat, for tests.
+            look: Leaves executions that had not ended where they are: for a look at a folder without running anything.
 
         Raises (on entering):
             StoreLocked: Another process has the folder open.
@@ -141,6 +143,7 @@ class Hub(_Base):
             "cancel_grace": cancel_grace,
             "reveal_secrets": reveal_secrets,
             "seed": seed,
+            "look": look,
         }
         if not resume:
             native["resume"] = False
