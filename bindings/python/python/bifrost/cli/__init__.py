@@ -31,5 +31,3 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _failures.told(error, out)
     return code
-
-

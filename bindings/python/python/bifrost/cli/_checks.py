@@ -82,7 +82,9 @@ def of_folder(folder: str) -> Iterator[Finding]:
         yield Finding("wrong", "data folder", f"{shown} is no folder", "name another with --data DIR")
         return
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding("wrong", "data folder", f"{shown} is not writable for this user", f"chown it, or chmod u+rwx {shown}")
+        yield Finding(
+            "wrong", "data folder", f"{shown} is not writable for this user", f"chown it, or chmod u+rwx {shown}"
+        )
         return
     yield Finding("ok", "data folder", shown)
     yield from _key(os.path.join(folder, "master.key"), os.path.join(folder, "store"))

@@ -71,10 +71,10 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """A table for people."""
-        cells = [["–" if value in (None, "") else str(value) for value in row] for row in rows]
-        widths = [max(map(width, column)) for column in zip(columns, *cells)]
+        cells = [["-" if value in (None, "") else str(value) for value in row] for row in rows]
+        widths = [max(map(width, column)) for column in zip(columns, *cells, strict=True)]
         for number, row in enumerate([list(columns), *cells]):
-            padded = [text + " " * (size - width(text)) for text, size in zip(row, widths)]
+            padded = [text + " " * (size - width(text)) for text, size in zip(row, widths, strict=True)]
             self.text("  ".join(self.coloured(cell) if number else cell for cell in padded).rstrip())
 
     def coloured(self, text: str) -> str:

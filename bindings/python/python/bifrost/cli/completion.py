@@ -1,8 +1,8 @@
 """Print the completion script of a shell.
 
-    eval "$(bifrost completion bash)"        # in ~/.bashrc
-    eval "$(bifrost completion zsh)"         # in ~/.zshrc, after compinit
-    bifrost completion fish | source         # in ~/.config/fish/config.fish
+eval "$(bifrost completion bash)"        # in ~/.bashrc
+eval "$(bifrost completion zsh)"         # in ~/.zshrc, after compinit
+bifrost completion fish | source         # in ~/.config/fish/config.fish
 """
 
 from __future__ import annotations

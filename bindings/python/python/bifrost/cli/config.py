@@ -1,4 +1,4 @@
-"""A tenant's configuration. What is set on the provider tenant holds for every customer that has no value of its own."""
+"""A tenant's configuration. What is set on the provider tenant holds for every customer without a value of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from ._output import Output
 
 def configure_actions(actions: Any) -> Iterator[argparse.ArgumentParser]:
     """The actions and their arguments."""
-    summaries = {"get": "a value as the tenant sees it", "set": "set a value", "delete": "remove the tenant's own value"}
+    summaries = {
+        "get": "a value as the tenant sees it",
+        "set": "set a value",
+        "delete": "remove the tenant's own value",
+    }
     for name, handler in (("get", get), ("set", put), ("delete", delete)):
         action = actions.add_parser(name, help=summaries[name])
         _open.add_tenant(action)

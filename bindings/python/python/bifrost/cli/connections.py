@@ -43,7 +43,9 @@ def _configure_create(actions: Any) -> argparse.ArgumentParser:
     create.add_argument("--provider", choices=("graph", "halopsa"), help="the name unless given")
     create.add_argument("--client-id", required=True, help="the application's id at the provider")
     create.add_argument("--secret-env", metavar="VARIABLE", help="the environment variable with the client secret")
-    create.add_argument("--refresh-token-env", metavar="VARIABLE", help="the one with a refresh token, where one is used")
+    create.add_argument(
+        "--refresh-token-env", metavar="VARIABLE", help="the one with a refresh token, where one is used"
+    )
     create.add_argument(
         "--set",
         metavar="KEY=VALUE",

@@ -115,5 +115,3 @@ def _tell_of_others(hub: Hub, out: Output) -> None:
             if (record.get("attention") or {}).get("reason") == "workflow_missing":
                 what = f"{record['workflow']} {record['id']} of {tenant.name}"
                 out.note(f"note: {what} waits; next: run the file that defines {record['workflow']}")
-
-

@@ -26,7 +26,9 @@ def configure_actions(actions: Any) -> Iterator[argparse.ArgumentParser]:
     listing = actions.add_parser("list", help="executions, newest first")
     _open.add_tenant(listing, required=False)
     listing.add_argument("--state", choices=_STATES, help="only those in this state")
-    listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many per tenant; 50 unless given")
+    listing.add_argument(
+        "--limit", type=int, default=50, metavar="N", help="at most so many per tenant; 50 unless given"
+    )
     listing.add_argument("--before", metavar="ID", help="only those older than this one, to page on")
     listing.set_defaults(run=show_all)
     yield listing
@@ -158,7 +160,17 @@ def _stored(execution: Execution, last: int, first: int) -> Iterator[Event]:
 
 
 def _lines(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("tenant", "id", "workflow", "state", "attempt", "principal", "accepted_at", "started_at", "finished_at"):
+    for name in (
+        "tenant",
+        "id",
+        "workflow",
+        "state",
+        "attempt",
+        "principal",
+        "accepted_at",
+        "started_at",
+        "finished_at",
+    ):
         if record.get(name) is not None:
             yield name.removesuffix("_at"), _shown(record[name])
     yield "params", _shown(record.get("params"))
