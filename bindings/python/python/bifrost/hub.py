@@ -108,7 +108,6 @@ class Hub(_Base):
         max_running: int | None = None,
         cancel_grace: float | None = None,
         reveal_secrets: bool = False,
-        resume: bool = True,
         seed: int | None = None,
         look: bool = False,
     ) -> Opening:
@@ -127,7 +126,6 @@ class Hub(_Base):
             max_running: Executions that run at the same time; 256 unless given.
             cancel_grace: Seconds a cancelled workflow may take to stop by itself; 5 unless given.
             reveal_secrets: Lets workflows read the text of secrets, audited.
-            resume: Takes up what is unfinished; without, it stays as it is: for tools that look and decide.
             seed: Makes identifiers and jitter repeat, for tests.
             look: Leaves executions that had not ended where they are: for a look at a folder without running anything.
 
@@ -145,8 +143,6 @@ class Hub(_Base):
             "seed": seed,
             "look": look,
         }
-        if not resume:
-            native["resume"] = False
         return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", native))
 
     def tenant(self, name: str) -> Tenant:

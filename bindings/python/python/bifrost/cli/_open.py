@@ -18,20 +18,33 @@ def to_look(arguments: argparse.Namespace, *, create: bool = False) -> Opening:
 
     Raises ``Failure`` when there is no hub in it, unless it may be made.
     """
-    if not create and not holds_a_hub(arguments.data):
-        message = f"there is no hub in {arguments.data}"
+    path = folder(arguments)
+    if not create and not holds_a_hub(path):
+        message = f"there is no hub in {path}"
         raise Failure(message, next_action="name its folder with --data DIR, or make a tenant: bifrost tenants create")
-    return Hub.open(arguments.data, workflows=[], resume=False, **_providers(arguments))
+    return Hub.open(path, workflows=[], look=True, **_providers(arguments))
+
+
+def to_decide(arguments: argparse.Namespace) -> Opening:
+    """The same for decisions about executions, which are taken up for that. None of them has its code here: those that
+    could run are set aside until a hub with their workflow is opened, and go on by themselves then."""
+    to_look(arguments)
+    return Hub.open(folder(arguments), workflows=[], **_providers(arguments))
 
 
 def to_work(arguments: argparse.Namespace, **options: Any) -> Opening:
     """The hub of the data folder with everything that is decorated so far; takes up what is unfinished."""
-    return Hub.open(arguments.data, **_providers(arguments), **options)
+    return Hub.open(folder(arguments), **_providers(arguments), **options)
 
 
-def holds_a_hub(folder: str) -> bool:
+def folder(arguments: argparse.Namespace) -> str:
+    """The data folder."""
+    return arguments.data or os.environ.get("BIFROST_DATA") or "./data"
+
+
+def holds_a_hub(path: str) -> bool:
     """Whether a hub has been opened on a folder before."""
-    return os.path.isdir(os.path.join(folder, "store"))
+    return os.path.isdir(os.path.join(path, "store"))
 
 
 def tenant(hub: Hub, name: str) -> Tenant:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from types import ModuleType
 
 from bifrost import __version__
@@ -34,7 +33,7 @@ def build() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"bifrost {__version__}")
-    parser.set_defaults(data=os.environ.get("BIFROST_DATA") or "./data", json=False, debug=False, simulated=False)
+    parser.set_defaults(data=None, json=False, debug=False, simulated=False)
     _add_shared(parser, own_json=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, module, summary in COMMANDS:

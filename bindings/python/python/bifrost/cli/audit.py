@@ -10,7 +10,7 @@ from bifrost import _native
 
 from . import _open
 from ._exit import Exit
-from ._failures import Failure
+from ._failures import Usage
 from ._output import Output
 
 
@@ -55,9 +55,6 @@ def export(arguments: argparse.Namespace, out: Output) -> int:
 
 
 def _offline(arguments: argparse.Namespace) -> dict[str, Any]:
-    check = getattr(_native, "verify_export", None)
-    if check is None:
-        action = "verify the trail in its data folder: bifrost audit verify --data DIR"
-        raise Failure("this version cannot verify an exported file", next_action=action)
-    verdict: dict[str, Any] = check(arguments.file, arguments.tenant)
-    return verdict
+    if arguments.tenant is None:
+        raise Usage("a file is checked against the tenant it is said to be of", next_action="name it with -t TENANT")
+    return _native.verify_audit_file(arguments.file, arguments.tenant)

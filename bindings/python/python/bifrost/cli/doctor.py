@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace, out: Output) -> int:
 
 def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
     yield from of_machine()
-    yield from of_folder(arguments.data)
-    if not _open.holds_a_hub(arguments.data):
+    yield from of_folder(_open.folder(arguments))
+    if not _open.holds_a_hub(_open.folder(arguments)):
         yield Finding("note", "store", "there is none yet", "the first run makes it")
         return
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Look at executions, decide about them, cancel them. Nothing runs meanwhile."""
+"""Look at executions, decide about them, cancel them. No workflow runs meanwhile."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def tail(arguments: argparse.Namespace, out: Output) -> int:
 def resolve(arguments: argparse.Namespace, out: Output) -> int:
     """``runs resolve``."""
     result = None if arguments.result is None else json_or_text(arguments.result)
-    with _open.to_look(arguments) as hub:
+    with _open.to_decide(arguments) as hub:
         tenant, execution = _found(hub, arguments)
         _once_there(lambda: tenant.resolve(arguments.id, arguments.decision, result))
         record = execution.record()
@@ -119,9 +119,10 @@ def resolve(arguments: argparse.Namespace, out: Output) -> int:
 
 def cancel(arguments: argparse.Namespace, out: Output) -> int:
     """``runs cancel``."""
-    with _open.to_look(arguments) as hub:
+    with _open.to_decide(arguments) as hub:
         tenant, execution = _found(hub, arguments)
         _once_there(lambda: execution.cancel(arguments.reason))
+        execution.outcome(_PATIENCE)
         record = execution.record()
     out.json({"tenant": tenant.name, **record})
     out.text(f"{arguments.id} is {record['state']}")
