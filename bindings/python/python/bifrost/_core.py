@@ -52,6 +52,8 @@ class Core:
         self._tasks: TaskLane | None = None
         self._loop: LoopThread | None = None
         self._native: _native.Hub | None = None
+        #: While it is closed: its threads end with the last reference, and closing needs them.
+        self._closing: _native.Hub | None = None
         self._process = os.getpid()
 
     @property
@@ -125,18 +127,23 @@ class Core:
         with self._lock:
             native, self._native = self._native, None
             _OPEN.discard(self)
+            if native is not None:
+                self._closing = native
         return None if native is None else native.close(timeout)
 
     def close_lanes(self) -> TaskLane | None:
         """Ends the lanes; returns the task lane if its loop is the caller's, who waits for its tasks to end."""
+        self._closing = None
         self.threads.close()
-        if self._loop is None:
-            if self._tasks is not None:
-                self._tasks.close()
-            return self._tasks
-        if self._tasks is not None:
-            self._loop.call(self._tasks.close)
-        self._loop.close()
+        loop, self._loop = self._loop, None
+        tasks, self._tasks = self._tasks, None
+        if loop is None:
+            if tasks is not None:
+                tasks.close()
+            return tasks
+        if tasks is not None:
+            loop.call(tasks.close)
+        loop.close()
         return None
 
     def close_at_exit(self) -> None:
