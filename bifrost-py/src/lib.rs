@@ -18,6 +18,7 @@ mod convert;
 mod error;
 mod execution;
 mod hub;
+mod logs;
 mod mailbox;
 mod moment;
 mod options;
@@ -45,6 +46,7 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<connection::Connection>()?;
     module.add_class::<execution::Execution>()?;
     module.add_class::<hub::Hub>()?;
+    module.add_class::<logs::Logs>()?;
     module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<pending::Pending>()?;
     module.add_class::<run::Run>()?;
