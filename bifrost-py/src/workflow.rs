@@ -92,6 +92,11 @@ impl Workflow for PyWorkflow {
         self.post.check()
     }
 
+    /// The hub polls a channel, not the code: that the channel is empty means nothing.
+    fn announces_rest(&self) -> bool {
+        true
+    }
+
     async fn run(&self, ctx: Context, params: Value) -> Result<Value> {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
