@@ -163,6 +163,20 @@ impl Hub {
         serialized(py, &self.hub.snapshot())
     }
 
+    /// Whether nothing goes on until something happens: a timer, a provider's answer, a call.
+    fn is_resting(&self) -> bool {
+        self.runtime.is_resting()
+    }
+
+    /// Panics inside a call, for tests of what a defect of the hub looks like from outside; pending.
+    #[allow(clippy::panic, reason = "that is what it is for")]
+    fn provoke_panic(&self, py: Python<'_>, in_background: bool) -> PyResult<Py<PyAny>> {
+        let call = async { panic!("provoked by a test") };
+        let started =
+            if in_background { self.runtime.start_in_background(call) } else { self.runtime.start_call(call) };
+        hand_over(py, started)
+    }
+
     /// Ends the hub: lets what runs end for up to `seconds`, puts back the rest; pending; comes to how many were put
     /// back.
     fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<Py<PyAny>> {

@@ -41,6 +41,7 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(audit::verify_audit_file, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::note_fork, module)?)?;
+    simulators::add_constants(module)?;
     module.add_class::<clock::Clock>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<execution::Execution>()?;
@@ -49,6 +50,7 @@ fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<pending::Pending>()?;
     module.add_class::<run::Run>()?;
+    module.add_class::<simulators::SimulatorServer>()?;
     module.add_class::<simulators::Simulators>()?;
     module.add_class::<step::Step>()?;
     module.add_class::<store::Store>()?;

@@ -46,6 +46,18 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    /// Takes back a run that nobody has fetched; false when there is none.
+    fn withdraw(&mut self, run: u64) -> bool {
+        let before = self.starts.len();
+        self.starts.retain(|(_, waiting)| waiting.number() != run);
+        if self.starts.is_empty() && self.cancels.is_empty() && self.answers.is_empty() {
+            self.waiting_since = None;
+        }
+        self.starts.len() != before
+    }
+}
+
 /// How a mailbox is doing.
 #[derive(Clone, Copy)]
 struct Health {
@@ -95,10 +107,13 @@ impl Post {
 
     /// A run to stop, and why.
     pub(crate) fn cancel(&self, run: u64, why: &str) {
+        if self.0.threads.is_some() {
+            // A thread cannot be interrupted: a run that is cancelled hears of it at its next step.
+            self.0.lock().withdraw(run);
+            return;
+        }
         self.0.put(|queue| {
-            let before = queue.starts.len();
-            queue.starts.retain(|(_, waiting)| waiting.number() != run);
-            if queue.starts.len() == before {
+            if !queue.withdraw(run) {
                 queue.cancels.push((run, why.to_owned()));
             }
         });
@@ -175,8 +190,6 @@ impl Mailbox {
             let idle = |queue: &mut Queue| queue.starts.is_empty() && !queue.closed;
             let waited = self.0.arrived.wait_while(self.0.lock(), idle);
             let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
-            // A thread cannot be interrupted: a run that is cancelled hears of it at its next step.
-            queue.cancels.clear();
             let (_, run) = queue.starts.pop_front()?;
             queue.waiting_since = queue.starts.front().map(|(since, _)| *since);
             queue.fetched.retain(|run| run.is_open());

@@ -82,6 +82,11 @@ class Inbox:
             inbox = cls._of_thread.inbox = cls(loop)
         return inbox
 
+    @property
+    def waits(self) -> int:
+        """How many calls of the hub are awaited on this loop."""
+        return len(self._waiting)
+
     async def answer(self, pending: Pending[T]) -> T:
         """What ``pending`` comes to; cancelling the wait gives the call up."""
         token = next(self._tokens)

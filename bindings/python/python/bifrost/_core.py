@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import weakref
@@ -54,6 +55,8 @@ class Core:
         self._tasks: TaskLane | None = None
         self._loop: LoopThread | None = None
         self._native: _native.Hub | None = None
+        #: While it is closed: its threads end with the last reference, and closing needs them.
+        self._closing: _native.Hub | None = None
         self._process = os.getpid()
 
     @property
@@ -62,6 +65,20 @@ class Core:
         if self._native is None:
             raise Closed("the hub is not open", operation="use hub", next_action="open it with `with Hub.open(...)`")
         return self._native
+
+    @property
+    def tasks(self) -> TaskLane | None:
+        """The lane of async workflows, while the hub is open."""
+        return self._tasks
+
+    @property
+    def own_loop_thread(self) -> int | None:
+        """The thread of the hub's own event loop, if it has one."""
+        return None if self._loop is None else self._loop.thread
+
+    def lanes(self) -> set[int]:
+        """The numbers of its lanes, by which a run tells whose it is."""
+        return {self.threads.number} | (set() if self._tasks is None else {self._tasks.number})
 
     def open(self, inbox: Inbox | None) -> Any:
         """Starts opening: the lanes, then the native hub, which takes up what was left at once."""
@@ -130,35 +147,37 @@ class Core:
         with self._lock:
             native, self._native = self._native, None
             _OPEN.discard(self)
+            if native is not None:
+                self._closing = native
         return None if native is None else native.close(timeout)
 
     def close_lanes(self) -> TaskLane | None:
         """Ends the lanes; returns the task lane if its loop is the caller's, who waits for its tasks to end."""
+        with self._lock:
+            self._closing = None
+            loop, self._loop = self._loop, None
+            tasks, self._tasks = self._tasks, None
         self.threads.close()
-        lane = self._close_tasks()
+        if loop is not None:
+            loop.close(tasks)
+        elif tasks is not None:
+            tasks.close()
         if self.options.capture is not None:
             self.options.capture.close()
         _bridge.detach(self)
-        return lane
-
-    def _close_tasks(self) -> TaskLane | None:
-        if self._loop is None:
-            if self._tasks is not None:
-                self._tasks.close()
-            return self._tasks
-        if self._tasks is not None:
-            self._loop.call(self._tasks.close)
-        self._loop.close()
-        return None
+        return tasks if loop is None else None
 
     def close_at_exit(self) -> None:
         """Puts back what runs, and ends every thread that could touch the interpreter."""
-        if self._process != os.getpid():
-            return
-        try:
+        if self._process == os.getpid():
+            self.end()
+
+    def end(self, then: Callable[[], None] | None = None) -> None:
+        """Ends the hub at once, from any thread; ``then`` is called when nothing reaches it any more."""
+        with contextlib.suppress(BifrostError):
             block(self.closing(0.0))
-        except BifrostError:
-            pass
+        if then is not None:
+            then()
         self.close_lanes()
 
     def _described(self, definition: Definition) -> tuple[dict[str, Any], _native.Mailbox]:
@@ -203,11 +222,16 @@ def checked(known: frozenset[str], given: dict[str, Any], operation: str) -> dic
 _OPEN: weakref.WeakSet[Core] = weakref.WeakSet()
 
 
+def open_hubs() -> list[Core]:
+    """All hubs of this process that are open."""
+    return list(_OPEN)
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_native.note_fork)
 
 
 @atexit.register
 def _close_all() -> None:
-    for core in list(_OPEN):
+    for core in open_hubs():
         core.close_at_exit()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -21,7 +20,7 @@ class Model:
     _shown: ClassVar[tuple[str, ...]] = ("id",)
 
     @staticmethod
-    def _wire_name(name: str) -> str:
+    def wire_name(name: str) -> str:
         """What the provider calls a field."""
         return name
 
@@ -64,13 +63,23 @@ class _Field(NamedTuple):
     write: Callable[[Any], Any] | None
 
 
-@functools.cache
-def _plan(cls: type[Model]) -> tuple[_Field, ...]:
-    fields = (field for field in dataclasses.fields(cls) if field.name != "extra")  # type: ignore[arg-type]
+#: The plans of the models that were read or written so far.
+_plans: dict[type[Model], tuple[_Field, ...]] = {}
+
+
+def _plan(cls: Any) -> tuple[_Field, ...]:
+    plan = _plans.get(cls)
+    if plan is None:
+        plan = _plans[cls] = _made_plan(cls)
+    return plan
+
+
+def _made_plan(cls: Any) -> tuple[_Field, ...]:
+    fields = (field for field in dataclasses.fields(cls) if field.name != "extra")
     return tuple(
         _Field(
             field.name,
-            field.metadata.get("wire") or cls._wire_name(field.name),
+            field.metadata.get("wire") or cls.wire_name(field.name),
             field.metadata.get("read"),
             field.metadata.get("write"),
         )
@@ -97,18 +106,28 @@ def one(kind: type[Model]) -> Any:
 def several(kind: type[Model] | None = None) -> Any:
     """A list, of records where their kind is given."""
     if kind is None:
-        return dataclasses.field(default_factory=list)
-    read, write = kind.from_dict, kind.to_dict
-    metadata = {
-        "read": lambda items: [read(item) for item in items],
-        "write": lambda items: [write(item) for item in items],
-    }
-    return dataclasses.field(default_factory=list, metadata=metadata)
+        return dataclasses.field(default_factory=_no_items)
+
+    def read(items: list[dict[str, Any]]) -> list[Model]:
+        return [kind.from_dict(item) for item in items]
+
+    def write(items: list[Model]) -> list[dict[str, Any]]:
+        return [item.to_dict() for item in items]
+
+    return dataclasses.field(default_factory=_no_items, metadata={"read": read, "write": write})
 
 
 def unknown() -> Any:
     """What is not modelled."""
-    return dataclasses.field(default_factory=dict)
+    return dataclasses.field(default_factory=_no_fields)
+
+
+def _no_items() -> list[Any]:
+    return []
+
+
+def _no_fields() -> dict[str, Any]:
+    return {}
 
 
 _FRACTION = re.compile(r"\.(\d{1,6})\d*")

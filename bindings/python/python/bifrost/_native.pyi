@@ -13,6 +13,12 @@ from ._errors import BifrostError, Described
 
 __version__: str
 
+SIMULATOR_CLIENT_ID: str
+SIMULATOR_CLIENT_SECRET: str
+SIMULATOR_HALOPSA_CLIENT_ID: str
+SIMULATOR_HALOPSA_CLIENT_SECRET: str
+SIMULATOR_HALOPSA_INSTANCE: str
+
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
@@ -393,16 +399,63 @@ class Connection:
 
 @final
 class Simulators:
-    """A simulated identity platform, Graph and HaloPSA with the demo customers."""
+    """A simulated identity platform, Graph and HaloPSA."""
 
-    def __new__(cls, seed: int = 7, clock: Clock | None = None) -> Simulators:
-        """A world made of `seed`."""
+    def __new__(cls, seed: int = 7, clock: Clock | None = None, options: Any | None = None) -> Simulators:
+        """A world made of `seed`, with the demo customers unless `options` names others."""
 
     def request_count(self) -> int:
         """Requests that were answered so far."""
 
     def throttled_count(self) -> int:
         """Requests that were answered 429 so far."""
+
+    def requests(self) -> Any:
+        """The last requests, oldest first."""
+
+    def state(self) -> Any:
+        """Counts and log of the whole world."""
+
+    def look(self, what: str, of: str = "") -> Any:
+        """What a provider holds."""
+
+    def add_customer(self, customer: Any) -> None:
+        """Adds a customer."""
+
+    def set_licenses(self, tenant: str, product: str, seats: int) -> None:
+        """Sets how many seats of a product a tenant has."""
+
+    def fault(self, rule: Any) -> None:
+        """Adds a fault to the script."""
+
+    def clear_faults(self) -> None:
+        """Forgets all scripted faults."""
+
+    def identity(self, change: str, tenant: str, detail: str = "") -> None:
+        """Changes what the identity platform thinks of a tenant."""
+
+    def revoke_halopsa_tokens(self) -> None:
+        """Makes every access token of HaloPSA invalid at once."""
+
+    def sign_in(self, tenant: str, client_id: str) -> str | None:
+        """A refresh token as a person's sign-in would have left it; `None` when there is no such tenant."""
+
+    def serve(self, port: int) -> Any:
+        """Serves the world over HTTP on this machine; pending; comes to a `SimulatorServer`."""
+
+@final
+class SimulatorServer:
+    """A simulated world behind a socket of this machine."""
+
+    @property
+    def url(self) -> str:
+        """Its root, without a slash at the end."""
+
+    def addresses(self) -> dict[str, str]:
+        """The base addresses of the providers, and of the world's state and faults."""
+
+    def close(self) -> Any:
+        """Stops it and closes every connection; pending."""
 
 @final
 class Clock:

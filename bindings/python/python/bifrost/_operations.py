@@ -134,7 +134,7 @@ class _Declared:
 
     def __init__(self, build: Callable[..., Any]) -> None:
         self._build = build
-        functools.update_wrapper(self, build)
+        self.__doc__ = build.__doc__
 
     def blocking(self) -> Callable[..., Any]:
         build = self._build
@@ -222,7 +222,7 @@ def pages(build: Callable[Concatenate[Any, P], List[T]]) -> Listing[P, T]:
     return Listing(build)
 
 
-class Creator(Protocol[P, N_contra, T_co]):
+class Creator(Protocol[P, N_contra, T_co]):  # pyright: ignore[reportInvalidTypeVarUse]
     """Takes what to create as an object, a dictionary, or keywords."""
 
     @overload
@@ -252,7 +252,7 @@ def creation(kind: Callable[P, N]) -> Callable[[Callable[[Any, N], Call[T]]], Cr
     return lambda build: Creation(kind, build)
 
 
-class Changer(Protocol[P, I_contra, N_contra, T_co]):
+class Changer(Protocol[P, I_contra, N_contra, T_co]):  # pyright: ignore[reportInvalidTypeVarUse]
     """Takes what to change, and the changes as an object, a dictionary, or keywords."""
 
     @overload

@@ -134,9 +134,6 @@ class BatchRequest:
     #: Whether it may be repeated; by its method unless said.
     idempotent: bool | None = None
 
-    def _described(self) -> tuple[dict[str, Any], Places]:
-        return describe(self.method, self.path, self.query, self.headers, self.json, idempotent=self.idempotent)
-
 
 class BatchRequests(Requests):
     """What clients with batches can send."""
@@ -149,8 +146,14 @@ class BatchRequests(Requests):
 
         Each request keeps its own retry and its own outcome. A batch saves round trips, not budget.
         """
-        described = [request._described() for request in requests]
+        described = [_described(request) for request in requests]
         return Call(lambda connection: connection.batch(described), _read_batch)
+
+
+def _described(request: BatchRequest) -> tuple[dict[str, Any], Places]:
+    return describe(
+        request.method, request.path, request.query, request.headers, request.json, idempotent=request.idempotent
+    )
 
 
 def _read_batch(answers: list[Any]) -> list[Response | Exception]:

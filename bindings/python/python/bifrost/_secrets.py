@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 #: Pairs of a JSON pointer and the name of the secret that belongs there.
@@ -21,13 +22,14 @@ class SecretHandle(Protocol):
 
 def extract(value: Any, path: str, places: Places) -> Any:
     """``value`` with nothing where secrets stood; their places are added to ``places``."""
-    kind = type(value)
-    if kind is str or value is None or kind is int or kind is bool or kind is float:
+    if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, dict):
-        return {key: extract(item, f"{path}/{_escaped(key)}", places) for key, item in value.items()}
+        fields: Mapping[Any, Any] = value
+        return {key: extract(item, f"{path}/{_escaped(key)}", places) for key, item in fields.items()}
     if isinstance(value, (list, tuple)):
-        return [extract(item, f"{path}/{index}", places) for index, item in enumerate(value)]
+        items: Sequence[Any] = value
+        return [extract(item, f"{path}/{index}", places) for index, item in enumerate(items)]
     if isinstance(value, SecretHandle):
         places.append((path, value.name))
         return None

@@ -292,18 +292,18 @@ class _Groups(Area):
         return listing("groups.members", {"id": group}, DirectoryObject.from_dict, resume)
 
     @operation
-    def add_member(self, group: str, object: str) -> Call[Change]:
+    def add_member(self, group: str, member: str) -> Call[Change]:
         """Makes a user or group, by its id, a member; ``"already_done"`` when it was one.
 
         Raises:
-            NotFound: Group or object are unknown, which may pass some seconds after they were created.
+            NotFound: Group or member are unknown, which may pass some seconds after they were created.
         """
-        return typed("groups.add_member", {"id": group, "object": object}, _change)
+        return typed("groups.add_member", {"id": group, "object": member}, _change)
 
     @operation
-    def remove_member(self, group: str, object: str) -> Call[Change]:
+    def remove_member(self, group: str, member: str) -> Call[Change]:
         """Ends a membership; ``"already_done"`` when there was none."""
-        return typed("groups.remove_member", {"id": group, "object": object}, _change)
+        return typed("groups.remove_member", {"id": group, "object": member}, _change)
 
     @operation
     def plan_members(self, group: str, wanted: Iterable[str]) -> Call[MembershipPlan]:

@@ -1,16 +1,19 @@
-"""Directory objects as Microsoft Graph has them. Any field but ``id`` may be missing: a call that selects others gets
-only those. What is not modelled is in ``extra``, under Graph's names."""
+"""Directory objects as Microsoft Graph has them.
+
+Any field but ``id`` may be missing: a call that selects others gets only those. What is not modelled is in ``extra``,
+under Graph's names.
+"""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Literal
 
 from ._model import Model, camel, instant, one, several, unknown, wire
 from ._secrets import SecretHandle
+from ._unset import UNSET, Unset
 
 __all__ = [
     "UNSET",
@@ -32,24 +35,11 @@ __all__ = [
 Change = Literal["made", "already_done"]
 
 
-class Unset(enum.Enum):
-    """The type of :data:`UNSET`."""
-
-    UNSET = "unset"
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-#: What an update does not touch. ``None`` empties a property instead.
-UNSET: Final = Unset.UNSET
-
-
 class _GraphModel(Model):
     __slots__ = ()
 
     @staticmethod
-    def _wire_name(name: str) -> str:
+    def wire_name(name: str) -> str:
         return camel(name)
 
 
@@ -118,7 +108,7 @@ class User(_GraphModel):
 
     def has_license(self, sku_id: str) -> bool:
         """Whether a licence of this SKU is assigned, directly or through a group."""
-        return any(license.sku_id.lower() == sku_id.lower() for license in self.assigned_licenses)
+        return any(held.sku_id.lower() == sku_id.lower() for held in self.assigned_licenses)
 
 
 @dataclass(repr=False, slots=True)
@@ -310,27 +300,27 @@ class UserUpdate:
     #: The name people see.
     display_name: str | Unset = UNSET
     #: The first name.
-    given_name: str | None | Unset = UNSET
+    given_name: str | Unset | None = UNSET
     #: The last name.
-    surname: str | None | Unset = UNSET
+    surname: str | Unset | None = UNSET
     #: The country licences are used in, ISO 3166 alpha-2.
-    usage_location: str | None | Unset = UNSET
+    usage_location: str | Unset | None = UNSET
     #: The department.
-    department: str | None | Unset = UNSET
+    department: str | Unset | None = UNSET
     #: The job title.
-    job_title: str | None | Unset = UNSET
+    job_title: str | Unset | None = UNSET
     #: The company.
-    company_name: str | None | Unset = UNSET
+    company_name: str | Unset | None = UNSET
     #: The employee number.
-    employee_id: str | None | Unset = UNSET
+    employee_id: str | Unset | None = UNSET
     #: The office.
-    office_location: str | None | Unset = UNSET
+    office_location: str | Unset | None = UNSET
     #: The mobile phone.
-    mobile_phone: str | None | Unset = UNSET
+    mobile_phone: str | Unset | None = UNSET
     #: At most one number.
     business_phones: Iterable[str] | Unset = UNSET
     #: Such as ``de-CH``.
-    preferred_language: str | None | Unset = UNSET
+    preferred_language: str | Unset | None = UNSET
     #: Allows or forbids to sign in.
     account_enabled: bool | Unset = UNSET
     #: Any other property, by Graph's name.

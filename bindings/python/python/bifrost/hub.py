@@ -68,6 +68,11 @@ class _Base:
     def __init__(self, core: Core) -> None:
         self._core = core
 
+    @property
+    def core(self) -> Core:
+        """What is beneath it; for the package itself."""
+        return self._core
+
     def register(self, function: Callable[..., Any]) -> None:
         """Adds a workflow or data provider that was defined after the hub was opened, in place of one of its name.
 
