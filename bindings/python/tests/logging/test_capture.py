@@ -102,7 +102,7 @@ def speaks(ctx: Context, then: str = "") -> None:
     LOGGER.info("logged")
     logging.getLogger("bifrost.actors.connection").error("the hub's own")
     try:
-        raise ValueError("half a surrogate \ud800")
+        raise ValueError("it is wrong")
     except ValueError:
         LOGGER.exception("caught")
     if then:
@@ -114,7 +114,7 @@ def test_what_is_noted_is_what_was_asked_for() -> None:
     lines = [("info", "printed", printed), ("info", "without an end", printed)]
     records = [
         ("info", "logged", logged),
-        ("error", "caught", {**logged, "exception": "ValueError: half a surrogate ?"}),
+        ("error", "caught", {**logged, "exception": "ValueError: it is wrong"}),
     ]
     wanted: list[tuple[tuple[str, ...], list[Any]]] = [
         ((), []),
@@ -129,7 +129,7 @@ def test_what_is_noted_is_what_was_asked_for() -> None:
             assert said(execution) == found
 
 
-def test_arguments_that_do_not_fit_are_nobodys_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_written_is_nobodys_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     # Apart from pytest's own handler, which raises.
     logger = logging.getLogger("apart")
     monkeypatch.setattr(logger, "propagate", False)
@@ -138,11 +138,13 @@ def test_arguments_that_do_not_fit_are_nobodys_failure(monkeypatch: pytest.Monke
     @workflow
     def misspeaks(ctx: Context) -> None:
         logger.error("%d", "no number")
+        logger.error("half a surrogate \ud800")
 
     with Hub.open(workflows=[misspeaks], capture=["logging"]) as hub:
         execution = hub.create_tenant("contoso").run(misspeaks)
         execution.result(timeout=10)
-        assert said(execution) == [("error", "%d", {"logger": "apart"})]
+        fields = {"logger": "apart"}
+        assert said(execution) == [("error", "%d", fields), ("error", "half a surrogate ?", fields)]
 
 
 def test_the_level_can_be_chosen() -> None:
