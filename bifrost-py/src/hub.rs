@@ -166,11 +166,16 @@ impl Hub {
     /// Ends the hub: lets what runs end for up to `seconds`, puts back the rest; pending; comes to how many were put
     /// back.
     fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<Py<PyAny>> {
-        let hub = self.hub.clone();
+        let (hub, runtime) = (self.hub.clone(), self.runtime.clone());
         let deadline = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let close = async move {
-            let requeued = hub.shutdown(deadline).await?.requeued;
-            Ok(answer(move |py| Ok(requeued.into_pyobject(py)?.into_any().unbind())))
+            let closed = hub.shutdown(deadline).await;
+            // Held until somebody has the answer: whoever closes lets go of the hub at once, and with it of its threads.
+            Ok(answer(move |py| {
+                drop(runtime);
+                let requeued = closed.map_err(|error| to_py(py, &error))?.requeued;
+                Ok(requeued.into_pyobject(py)?.into_any().unbind())
+            }))
         };
         hand_over(py, self.runtime.start_in_background(close))
     }

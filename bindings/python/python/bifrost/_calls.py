@@ -98,8 +98,13 @@ class Inbox:
             raise
 
     def deliver(self) -> None:
-        """Hands out everything that came."""
-        starts, cancels, answers = self.mailbox.drain()
+        """Hands out everything that came, and comes back for more until there is none: under load nobody has to wake
+        the loop."""
+        drained = self.mailbox.drain()
+        if drained is None:
+            return
+        self.loop.call_soon(self.deliver)
+        starts, cancels, answers = drained
         for token in answers:
             waiting = self._waiting.pop(token, None)
             if waiting is None:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import _native
+from . import _bridge, _native
 from ._calls import Inbox, block
+from ._capture import Capture
 from ._definition import Definition, definition_of, definitions
 from ._errors import BifrostError, Closed, InvalidInput
 from ._lanes import LoopThread, TaskLane, ThreadLane
@@ -37,6 +38,7 @@ class Options:
     store: _native.Store | None = None
     workers: int = 16
     own_loop: bool = False
+    capture: Capture | None = None
     native: dict[str, Any] = field(default_factory=dict)
 
 
@@ -47,11 +49,13 @@ class Core:
         self.options = options
         self.definitions: dict[str, Definition] = _chosen(options.workflows)
         self.options_cache = OptionsCache(self.definitions)
-        self.threads = ThreadLane(self.definitions, options.workers)
+        self.threads = ThreadLane(self.definitions, options.workers, options.capture)
         self._lock = threading.Lock()
         self._tasks: TaskLane | None = None
         self._loop: LoopThread | None = None
         self._native: _native.Hub | None = None
+        #: While it is closed: its threads end with the last reference, and closing needs them.
+        self._closing: _native.Hub | None = None
         self._process = os.getpid()
 
     @property
@@ -66,8 +70,11 @@ class Core:
         if inbox is None:
             self._loop = LoopThread()
             inbox = self._loop.inbox
-        self._tasks = TaskLane(inbox, self.definitions)
         options = self.options
+        self._tasks = TaskLane(inbox, self.definitions, options.capture)
+        _bridge.attach(self)
+        if options.capture is not None:
+            options.capture.open()
         described = [self._described(definition) for definition in self.definitions.values()]
         path = None if options.path is None else os.fspath(options.path)
         return _native.Hub.open(
@@ -125,18 +132,30 @@ class Core:
         with self._lock:
             native, self._native = self._native, None
             _OPEN.discard(self)
+            if native is not None:
+                self._closing = native
         return None if native is None else native.close(timeout)
 
     def close_lanes(self) -> TaskLane | None:
         """Ends the lanes; returns the task lane if its loop is the caller's, who waits for its tasks to end."""
+        self._closing = None
         self.threads.close()
-        if self._loop is None:
-            if self._tasks is not None:
-                self._tasks.close()
-            return self._tasks
-        if self._tasks is not None:
-            self._loop.call(self._tasks.close)
-        self._loop.close()
+        lane = self._close_tasks()
+        if self.options.capture is not None:
+            self.options.capture.close()
+        _bridge.detach(self)
+        return lane
+
+    def _close_tasks(self) -> TaskLane | None:
+        loop, self._loop = self._loop, None
+        tasks, self._tasks = self._tasks, None
+        if loop is None:
+            if tasks is not None:
+                tasks.close()
+            return tasks
+        if tasks is not None:
+            loop.call(tasks.close)
+        loop.close()
         return None
 
     def close_at_exit(self) -> None:
@@ -189,6 +208,10 @@ def checked(known: frozenset[str], given: dict[str, Any], operation: str) -> dic
 
 #: Hubs that are open: closed when the interpreter ends, so that no thread outlives it.
 _OPEN: weakref.WeakSet[Core] = weakref.WeakSet()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_native.note_fork)
 
 
 @atexit.register

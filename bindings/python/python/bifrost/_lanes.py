@@ -21,6 +21,7 @@ from .context import AsyncContext, Context, current
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._capture import Capture
     from ._definition import Definition
 
 _numbers = itertools.count(1)
@@ -32,11 +33,12 @@ _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) el
 class TaskLane:
     """Runs async workflows on one event loop."""
 
-    def __init__(self, inbox: Inbox, definitions: dict[str, Definition]) -> None:
+    def __init__(self, inbox: Inbox, definitions: dict[str, Definition], capture: Capture | None = None) -> None:
         self.number = next(_numbers)
         self.mailbox = inbox.mailbox
         self._inbox = inbox
         self._definitions = definitions
+        self._capture = capture
         self._tasks: dict[int, asyncio.Task[None]] = {}
         inbox.lanes[self.number] = self
 
@@ -66,8 +68,13 @@ class TaskLane:
     async def _execute(self, run: Run) -> None:
         definition = self._definitions[run.workflow]
         token = current.set(context := AsyncContext(run, self._inbox))
+        listener = None if self._capture is None else self._capture.listen(run)
         try:
-            output = await definition.function(context, **definition.bind(run.params()))
+            try:
+                output = await definition.function(context, **definition.bind(run.params()))
+            finally:
+                if listener is not None:
+                    listener.end()
             run.finish(output)
         except asyncio.CancelledError:
             run.fail(_cancelled(run))
@@ -83,10 +90,11 @@ class TaskLane:
 class ThreadLane:
     """Runs plain workflows on at most ``size`` threads, which are started when the first such workflow is known."""
 
-    def __init__(self, definitions: dict[str, Definition], size: int) -> None:
+    def __init__(self, definitions: dict[str, Definition], size: int, capture: Capture | None = None) -> None:
         self.number = next(_numbers)
         self.mailbox = Mailbox(False, float("inf"), size)
         self._definitions = definitions
+        self._capture = capture
         self._threads: list[threading.Thread] = []
         self._size = size
         self._lock = threading.Lock()
@@ -114,8 +122,14 @@ class ThreadLane:
     def _execute(self, run: Run) -> None:
         definition = self._definitions[run.workflow]
         current.set(context := Context(run))
+        listener = None if self._capture is None else self._capture.listen(run)
         try:
-            run.finish(definition.function(context, **definition.bind(run.params())))
+            try:
+                output = definition.function(context, **definition.bind(run.params()))
+            finally:
+                if listener is not None:
+                    listener.end()
+            run.finish(output)
         except BaseException as error:
             run.fail(describe(error))
 
