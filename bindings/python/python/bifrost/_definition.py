@@ -6,6 +6,7 @@ in this module; they hold no state of any hub, so any number of hubs may read th
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 from collections.abc import Callable
@@ -124,11 +125,9 @@ class Definition:
 
     def compile_if_possible(self, localns: dict[str, Any] | None) -> None:
         """Evaluate the hints now if every name exists, so that a mistake is reported where it was made."""
-        try:
+        # Otherwise a forward reference, for all one can know: asked again on first use.
+        with contextlib.suppress(UnresolvedHint):
             self.__dict__["_compiled"] = self._signature.compile(localns)
-        except UnresolvedHint:
-            # A forward reference, for all one can know: asked again on first use.
-            pass
 
 
 def definition_of(target: object) -> Definition:

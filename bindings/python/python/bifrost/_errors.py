@@ -1,5 +1,7 @@
 """The exceptions of the hub: one base, one class per kind, built-ins as further bases where Python has one.
 
+For example::
+
     try:
         tenant.run("onboard_user", first_name=7)
     except bifrost.InvalidInput as error:      # also a ValueError

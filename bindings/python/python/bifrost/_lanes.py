@@ -182,9 +182,10 @@ class LoopThread:
             task.cancel()
         if left:
             _, left = await asyncio.wait(left, timeout=1.0)
-        for task in left:
+        stubborn: set[Any] = left
+        for task in stubborn:
             # It would not end when it was told to; that it is dropped now is no news.
-            task._log_destroy_pending = False  # type: ignore[union-attr]
+            task._log_destroy_pending = False
         self.loop.stop()
 
 

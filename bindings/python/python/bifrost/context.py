@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import datetime
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _steps
@@ -200,9 +200,11 @@ class AsyncContext(_Base):
     @overload
     def step(self, name: str, /) -> AsyncStepForm: ...
     @overload
-    def step(self, name: str, function: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> Awaitable[T]: ...
+    def step(
+        self, name: str, function: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
-    def step(self, name: str, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Awaitable[T]: ...
+    def step(self, name: str, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, T]: ...
     def step(self, name: str, function: Callable[..., Any] | None = None, /, *args: Any, **kwargs: Any) -> Any:
         """Runs ``function(*args, **kwargs)`` once and stores its result, which must have a form as JSON; on resume the
         stored result is returned and the function does not run.
@@ -225,7 +227,7 @@ class AsyncContext(_Base):
         *args: Any,
         probe: Callable[..., Any] | None = None,
         **kwargs: Any,
-    ) -> Awaitable[T]: ...
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
     def effect(
         self,
@@ -235,7 +237,7 @@ class AsyncContext(_Base):
         *args: Any,
         probe: Callable[..., Any] | None = None,
         **kwargs: Any,
-    ) -> Awaitable[T]: ...
+    ) -> Coroutine[Any, Any, T]: ...
     def effect(
         self,
         name: str,

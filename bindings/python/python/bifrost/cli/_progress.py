@@ -98,8 +98,13 @@ class RichBars:
     """The same with rich, where that is installed."""
 
     def __init__(self, people: Sequence[Person]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.console import Console  # pyright: ignore[reportMissingImports]
+        from rich.progress import (  # pyright: ignore[reportMissingImports]
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+        )
 
         columns = (TextColumn("{task.fields[customer]:10}"), BarColumn(), MofNCompleteColumn())
         self._progress: Any = Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
