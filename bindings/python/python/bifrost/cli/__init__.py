@@ -15,7 +15,8 @@ __all__ = ["Exit", "main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Reads the command line and does what it says; answers the exit code, see :class:`Exit`."""
     arguments = build().parse_args(argv)
-    out = Output(as_json=bool(arguments.json))
+    # Where it takes a file, it may be there without one.
+    out = Output(as_json=arguments.json is not False)
     try:
         code: int = arguments.run(arguments, out)
         out.flush()

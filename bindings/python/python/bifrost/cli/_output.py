@@ -5,6 +5,7 @@ With ``--json`` standard output holds nothing but JSON, one value per line. Colo
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -33,7 +34,7 @@ class Output:
         #: Whether programs read standard output.
         self.as_json = as_json
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
+            if isinstance(stream, io.TextIOWrapper):
                 # A terminal that cannot show a name must not end a run.
                 stream.reconfigure(errors="backslashreplace")
 

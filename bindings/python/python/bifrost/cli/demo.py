@@ -46,13 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, out: Output) -> int:
     """``demo``."""
+    target = "-" if arguments.json is True else arguments.json or None
+    # Where people read: standard output, unless the document goes there.
+    out.as_json = target == "-"
     if arguments.crash_after is not None and arguments.data is not None:
         raise Usage("--crash-after keeps everything in memory", next_action="leave out --data")
     if arguments.crash_after is not None and arguments.crash_after < 1:
         raise Usage("--crash-after needs at least one step")
-    target = "-" if arguments.json is True else arguments.json or None
-    # Where people read: standard output, unless the document goes there.
-    out.as_json = target == "-"
     return asyncio.run(_Demo(arguments, out, target).run())
 
 
@@ -109,6 +109,7 @@ class _Demo:
 
     async def _work(self, hub: AsyncHub, watch: Watch, people: list[Person]) -> tuple[list[Finished], dict[str, Any]]:
         from bifrost._demo.onboarding import provision
+        from bifrost._demo.recount import recount
 
         resumed = hub.health()["executions_in_flight"]
         if resumed:
@@ -117,6 +118,8 @@ class _Demo:
             self._say("but the simulators that held their users ended with that run: a new --data folder starts afresh")
         tenants = await provision(hub)
         finished = await watch.onboard(tenants, people)
+        if self._arguments.crash_after is not None:
+            self._say(await recount(tenants, people))
         return finished, hub.health()["providers"]
 
     async def _crash(self, store: Any, watch: Watch, people: list[Person]) -> Any:
