@@ -44,9 +44,9 @@ impl Execution {
     /// Waits for what the workflow returned; pending. Raises what ended it, and `NeedsAttention` as soon as a person
     /// must decide.
     fn output(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let handle = self.handle.clone();
+        let (handle, tenant) = (self.handle.clone(), self.tenant.clone());
         let wait = async move {
-            let output = ended(&handle).await?.into_output()?;
+            let output = ended(&handle, &tenant).await?.into_output()?;
             Ok(answer(move |py| to_python(py, output).map(Bound::unbind)))
         };
         hand_over(py, self.runtime.start_call(wait))
@@ -54,9 +54,9 @@ impl Execution {
 
     /// Waits for the whole outcome: state, output, error, problems; pending.
     fn outcome(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let handle = self.handle.clone();
+        let (handle, tenant) = (self.handle.clone(), self.tenant.clone());
         let wait = async move {
-            let outcome = ended(&handle).await?;
+            let outcome = ended(&handle, &tenant).await?;
             Ok(answer(move |py| serialized(py, &outcome).map(Bound::unbind)))
         };
         hand_over(py, self.runtime.start_call(wait))
@@ -103,8 +103,8 @@ impl Execution {
 }
 
 /// The outcome, or the error that it waits for a person.
-async fn ended(handle: &ExecutionHandle) -> Result<Outcome> {
-    match select(pin!(handle.wait()), pin!(set_aside(handle))).await {
+async fn ended(handle: &ExecutionHandle, tenant: &str) -> Result<Outcome> {
+    match select(pin!(handle.wait()), pin!(set_aside(handle, tenant))).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right((error, wait)) => match wait.now_or_never() {
             Some(outcome) => outcome,
@@ -114,25 +114,26 @@ async fn ended(handle: &ExecutionHandle) -> Result<Outcome> {
 }
 
 /// Resolves when the execution waits for a person.
-async fn set_aside(handle: &ExecutionHandle) -> Error {
+async fn set_aside(handle: &ExecutionHandle, tenant: &str) -> Error {
     let mut events = pin!(handle.events(1));
     while let Some(event) = events.next().await {
         if !matches!(event.body, EventBody::State { state: ExecutionState::NeedsAttention, .. }) {
             continue;
         }
-        if let Some(error) = attention(handle).await {
+        if let Some(error) = attention(handle, tenant).await {
             return error;
         }
     }
     futures_util::future::pending().await
 }
 
-async fn attention(handle: &ExecutionHandle) -> Option<Error> {
+async fn attention(handle: &ExecutionHandle, tenant: &str) -> Option<Error> {
     let record = handle.record().await.ok()?;
     let attention = record.attention.filter(|_| record.state == ExecutionState::NeedsAttention)?;
     let details = serde_json::to_string(&attention).ok()?;
     Some(
         Error::new(ErrorKind::NeedsAttention, "wait for execution", "a person must decide before it goes on")
+            .with("tenant", tenant)
             .with("execution", handle.id())
             .with("workflow", &record.workflow)
             .with("attention", details)

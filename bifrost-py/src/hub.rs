@@ -163,14 +163,33 @@ impl Hub {
         serialized(py, &self.hub.snapshot())
     }
 
+    /// Whether nothing goes on until something happens: a timer, a provider's answer, a call.
+    fn is_resting(&self) -> bool {
+        self.runtime.is_resting()
+    }
+
+    /// Panics inside a call, for tests of what a defect of the hub looks like from outside; pending.
+    #[allow(clippy::panic, reason = "that is what it is for")]
+    fn provoke_panic(&self, py: Python<'_>, in_background: bool) -> PyResult<Py<PyAny>> {
+        let call = async { panic!("provoked by a test") };
+        let started =
+            if in_background { self.runtime.start_in_background(call) } else { self.runtime.start_call(call) };
+        hand_over(py, started)
+    }
+
     /// Ends the hub: lets what runs end for up to `seconds`, puts back the rest; pending; comes to how many were put
     /// back.
     fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<Py<PyAny>> {
-        let hub = self.hub.clone();
+        let (hub, runtime) = (self.hub.clone(), self.runtime.clone());
         let deadline = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let close = async move {
-            let requeued = hub.shutdown(deadline).await?.requeued;
-            Ok(answer(move |py| Ok(requeued.into_pyobject(py)?.into_any().unbind())))
+            let closed = hub.shutdown(deadline).await;
+            // Held until somebody has the answer: whoever closes lets go of the hub at once, and with it of its threads.
+            Ok(answer(move |py| {
+                drop(runtime);
+                let requeued = closed.map_err(|error| to_py(py, &error))?.requeued;
+                Ok(requeued.into_pyobject(py)?.into_any().unbind())
+            }))
         };
         hand_over(py, self.runtime.start_in_background(close))
     }

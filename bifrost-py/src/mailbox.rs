@@ -12,6 +12,7 @@ use bifrost::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 
 use crate::error::to_py;
+use crate::moment;
 use crate::run::{Ending, Run};
 
 /// See the module.
@@ -40,8 +41,21 @@ struct Queue {
     fetched: Vec<Arc<Ending>>,
     /// The oldest thing that was not fetched yet came at this time.
     waiting_since: Option<Instant>,
+    /// The loop has been woken, or comes back by itself.
     rung: bool,
     closed: bool,
+}
+
+impl Queue {
+    /// Takes back a run that nobody has fetched; false when there is none.
+    fn withdraw(&mut self, run: u64) -> bool {
+        let before = self.starts.len();
+        self.starts.retain(|(_, waiting)| waiting.number() != run);
+        if self.starts.is_empty() && self.cancels.is_empty() && self.answers.is_empty() {
+            self.waiting_since = None;
+        }
+        self.starts.len() != before
+    }
 }
 
 /// How a mailbox is doing.
@@ -65,7 +79,7 @@ impl Inner {
                 return;
             }
             change(&mut queue);
-            queue.waiting_since.get_or_insert_with(Instant::now);
+            queue.waiting_since.get_or_insert_with(moment::now);
             !std::mem::replace(&mut queue.rung, self.bell.is_some())
         };
         self.arrived.notify_one();
@@ -88,15 +102,18 @@ impl Inner {
 impl Post {
     /// A run to start. A closed mailbox drops it, and whoever waits for it hears that.
     pub(crate) fn start(&self, run: Run) {
-        self.0.put(|queue| queue.starts.push_back((Instant::now(), run)));
+        self.0.put(|queue| queue.starts.push_back((moment::now(), run)));
     }
 
     /// A run to stop, and why.
     pub(crate) fn cancel(&self, run: u64, why: &str) {
+        if self.0.threads.is_some() {
+            // A thread cannot be interrupted: a run that is cancelled hears of it at its next step.
+            self.0.lock().withdraw(run);
+            return;
+        }
         self.0.put(|queue| {
-            let before = queue.starts.len();
-            queue.starts.retain(|(_, waiting)| waiting.number() != run);
-            if queue.starts.len() == before {
+            if !queue.withdraw(run) {
                 queue.cancels.push((run, why.to_owned()));
             }
         });
@@ -130,6 +147,9 @@ impl Mailbox {
     }
 }
 
+/// Runs to start, runs to cancel and why, tokens of answers.
+type Drained = (Vec<Run>, Vec<(u64, String)>, Vec<u64>);
+
 #[pymethods]
 impl Mailbox {
     /// A mailbox for an event loop, or, without `bell`, for threads. What waits longer than `patience` seconds to be
@@ -148,16 +168,20 @@ impl Mailbox {
         self.0.bell.as_ref().map(Bell::number)
     }
 
-    /// Everything that came: runs to start, numbers of runs to cancel with the reason, tokens of answers.
-    fn drain(&self) -> (Vec<Run>, Vec<(u64, String)>, Vec<u64>) {
-        if let Some(bell) = &self.0.bell {
-            bell.silence();
-        }
+    /// Everything that came: runs to start, numbers of runs to cancel with the reason, tokens of answers. `None` says
+    /// that nothing did, and that the bell rings for what comes next; until then it is silent, because whoever fetches
+    /// comes back by itself.
+    fn drain(&self) -> Option<Drained> {
         let mut queue = self.0.lock();
-        queue.rung = false;
-        queue.waiting_since = None;
+        if queue.waiting_since.take().is_none() {
+            if let Some(bell) = self.0.bell.as_ref().filter(|_| queue.rung) {
+                bell.silence();
+                queue.rung = false;
+            }
+            return None;
+        }
         let starts = queue.starts.drain(..).map(|(_, run)| run).collect();
-        (starts, std::mem::take(&mut queue.cancels), std::mem::take(&mut queue.answers))
+        Some((starts, std::mem::take(&mut queue.cancels), std::mem::take(&mut queue.answers)))
     }
 
     /// For a thread: waits for the next run to start; `None` when the mailbox is closed.
@@ -166,8 +190,6 @@ impl Mailbox {
             let idle = |queue: &mut Queue| queue.starts.is_empty() && !queue.closed;
             let waited = self.0.arrived.wait_while(self.0.lock(), idle);
             let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
-            // A thread cannot be interrupted: a run that is cancelled hears of it at its next step.
-            queue.cancels.clear();
             let (_, run) = queue.starts.pop_front()?;
             queue.waiting_since = queue.starts.front().map(|(since, _)| *since);
             queue.fetched.retain(|run| run.is_open());

@@ -1,9 +1,8 @@
 //! A call under way, which Python waits for: blocking, or through a mailbox of its event loop.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bifrost::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
@@ -12,7 +11,8 @@ use tokio::task::AbortHandle;
 
 use crate::error::to_py;
 use crate::mailbox::{Mailbox, Post};
-use crate::runtime::{Started, panicked};
+use crate::moment;
+use crate::runtime::{Call, Started};
 
 /// How often a blocked call looks whether Python wants to handle a signal, such as Ctrl-C.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
@@ -38,6 +38,8 @@ pub(crate) struct Pending {
 struct Shared {
     state: Mutex<State>,
     done: Condvar,
+    /// Answers of the whole runtime that nobody has fetched yet.
+    unfetched: Arc<AtomicUsize>,
 }
 
 enum State {
@@ -51,10 +53,19 @@ impl Shared {
     }
 
     fn finish(&self, answer: Result<Answer>) {
+        self.unfetched.fetch_add(1, Ordering::SeqCst);
         let before = std::mem::replace(&mut *self.lock(), State::Done(Some(answer)));
         self.done.notify_all();
         if let State::Waiting(Some((post, token))) = before {
             post.answered(token);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if matches!(*self.lock(), State::Done(Some(_))) {
+            self.unfetched.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }
@@ -65,19 +76,16 @@ struct Finisher(Arc<Shared>);
 impl Drop for Finisher {
     fn drop(&mut self) {
         if matches!(*self.0.lock(), State::Waiting(_)) {
-            self.0.finish(Err(if std::thread::panicking() {
-                panicked()
-            } else {
-                Error::new(ErrorKind::Cancelled, "call hub", "the call was given up")
-            }));
+            self.0.finish(Err(Error::new(ErrorKind::Cancelled, "wait for the hub", "the call was given up")));
         }
     }
 }
 
 impl Pending {
     /// Goes on with `call` on the runtime.
-    pub(crate) fn spawn(handle: &Handle, call: Pin<Box<dyn Future<Output = Result<Answer>> + Send>>) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
+    pub(crate) fn spawn(handle: &Handle, call: Call, unfetched: Arc<AtomicUsize>) -> Self {
+        let state = Mutex::new(State::Waiting(None));
+        let shared = Arc::new(Shared { state, done: Condvar::new(), unfetched });
         let finisher = Finisher(Arc::clone(&shared));
         let task = handle.spawn(async move {
             let answer = call.await;
@@ -109,6 +117,9 @@ impl Pending {
             State::Done(answer) => answer.take(),
             State::Waiting(_) => None,
         };
+        if taken.is_some() {
+            self.shared.unfetched.fetch_sub(1, Ordering::SeqCst);
+        }
         match taken {
             Some(Ok(answer)) => answer(py),
             Some(Err(error)) => Err(to_py(py, &error)),
@@ -121,11 +132,11 @@ impl Pending {
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<(Py<PyAny>,)>> {
         let deadline = timeout.map(|seconds| {
-            Instant::now()
+            moment::now()
                 + Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::from_secs(u32::MAX.into()))
         });
         loop {
-            let left = deadline.map_or(SIGNAL_CHECK, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(SIGNAL_CHECK, |deadline| deadline.saturating_duration_since(moment::now()));
             if py.detach(|| self.wait_round(left.min(SIGNAL_CHECK))) {
                 return self.take(py).map(|value| Some((value,)));
             }

@@ -92,6 +92,7 @@ impl Workflow for PyWorkflow {
         self.post.check()
     }
 
+    /// The hub polls a channel, not the code: that the channel is empty means nothing.
     fn announces_rest(&self) -> bool {
         true
     }

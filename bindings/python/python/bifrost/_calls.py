@@ -82,6 +82,11 @@ class Inbox:
             inbox = cls._of_thread.inbox = cls(loop)
         return inbox
 
+    @property
+    def waits(self) -> int:
+        """How many calls of the hub are awaited on this loop."""
+        return len(self._waiting)
+
     async def answer(self, pending: Pending[T]) -> T:
         """What ``pending`` comes to; cancelling the wait gives the call up."""
         token = next(self._tokens)
@@ -98,8 +103,13 @@ class Inbox:
             raise
 
     def deliver(self) -> None:
-        """Hands out everything that came."""
-        starts, cancels, answers = self.mailbox.drain()
+        """Hands out everything that came, and comes back for more until there is none: under load nobody has to wake
+        the loop."""
+        drained = self.mailbox.drain()
+        if drained is None:
+            return
+        self.loop.call_soon(self.deliver)
+        starts, cancels, answers = drained
         for token in answers:
             waiting = self._waiting.pop(token, None)
             if waiting is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import weakref
@@ -10,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import _native
+from . import _bridge, _native
 from ._calls import Inbox, block
+from ._capture import Capture
 from ._definition import Definition, definition_of, definitions
 from ._errors import BifrostError, Closed, InvalidInput
 from ._lanes import LoopThread, TaskLane, ThreadLane
@@ -37,6 +39,7 @@ class Options:
     store: _native.Store | None = None
     workers: int = 16
     own_loop: bool = False
+    capture: Capture | None = None
     native: dict[str, Any] = field(default_factory=dict)
 
 
@@ -47,7 +50,7 @@ class Core:
         self.options = options
         self.definitions: dict[str, Definition] = _chosen(options.workflows)
         self.options_cache = OptionsCache(self.definitions)
-        self.threads = ThreadLane(self.definitions, options.workers)
+        self.threads = ThreadLane(self.definitions, options.workers, options.capture)
         self._lock = threading.Lock()
         self._tasks: TaskLane | None = None
         self._loop: LoopThread | None = None
@@ -63,13 +66,30 @@ class Core:
             raise Closed("the hub is not open", operation="use hub", next_action="open it with `with Hub.open(...)`")
         return self._native
 
+    @property
+    def tasks(self) -> TaskLane | None:
+        """The lane of async workflows, while the hub is open."""
+        return self._tasks
+
+    @property
+    def own_loop_thread(self) -> int | None:
+        """The thread of the hub's own event loop, if it has one."""
+        return None if self._loop is None else self._loop.thread
+
+    def lanes(self) -> set[int]:
+        """The numbers of its lanes, by which a run tells whose it is."""
+        return {self.threads.number} | (set() if self._tasks is None else {self._tasks.number})
+
     def open(self, inbox: Inbox | None) -> Any:
         """Starts opening: the lanes, then the native hub, which takes up what was left at once."""
         if inbox is None:
             self._loop = LoopThread()
             inbox = self._loop.inbox
-        self._tasks = TaskLane(inbox, self.definitions)
         options = self.options
+        self._tasks = TaskLane(inbox, self.definitions, options.capture)
+        _bridge.attach(self)
+        if options.capture is not None:
+            options.capture.open()
         described = [self._described(definition) for definition in self.definitions.values()]
         path = None if options.path is None else os.fspath(options.path)
         return _native.Hub.open(
@@ -133,27 +153,31 @@ class Core:
 
     def close_lanes(self) -> TaskLane | None:
         """Ends the lanes; returns the task lane if its loop is the caller's, who waits for its tasks to end."""
-        self._closing = None
+        with self._lock:
+            self._closing = None
+            loop, self._loop = self._loop, None
+            tasks, self._tasks = self._tasks, None
         self.threads.close()
-        loop, self._loop = self._loop, None
-        tasks, self._tasks = self._tasks, None
-        if loop is None:
-            if tasks is not None:
-                tasks.close()
-            return tasks
-        if tasks is not None:
-            loop.call(tasks.close)
-        loop.close()
-        return None
+        if loop is not None:
+            loop.close(tasks)
+        elif tasks is not None:
+            tasks.close()
+        if self.options.capture is not None:
+            self.options.capture.close()
+        _bridge.detach(self)
+        return tasks if loop is None else None
 
     def close_at_exit(self) -> None:
         """Puts back what runs, and ends every thread that could touch the interpreter."""
-        if self._process != os.getpid():
-            return
-        try:
+        if self._process == os.getpid():
+            self.end()
+
+    def end(self, then: Callable[[], None] | None = None) -> None:
+        """Ends the hub at once, from any thread; ``then`` is called when nothing reaches it any more."""
+        with contextlib.suppress(BifrostError):
             block(self.closing(0.0))
-        except BifrostError:
-            pass
+        if then is not None:
+            then()
         self.close_lanes()
 
     def _described(self, definition: Definition) -> tuple[dict[str, Any], _native.Mailbox]:
@@ -198,7 +222,16 @@ def checked(known: frozenset[str], given: dict[str, Any], operation: str) -> dic
 _OPEN: weakref.WeakSet[Core] = weakref.WeakSet()
 
 
+def open_hubs() -> list[Core]:
+    """All hubs of this process that are open."""
+    return list(_OPEN)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_native.note_fork)
+
+
 @atexit.register
 def _close_all() -> None:
-    for core in list(_OPEN):
+    for core in open_hubs():
         core.close_at_exit()

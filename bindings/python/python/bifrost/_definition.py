@@ -109,6 +109,10 @@ class Definition:
         """
         return normalise(result) if self.kind == "data_provider" else encode(result)
 
+    def returned(self, result: Any) -> Any:
+        """Return the result as the native module takes it: that encodes by itself, but knows nothing of options."""
+        return normalise(result) if self.kind == "data_provider" else result
+
     def decode_result(self, value: Any) -> Any:
         """Return a stored result as what the function's return hint says; a data provider's options stay plain.
 

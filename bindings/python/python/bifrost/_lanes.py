@@ -19,8 +19,7 @@ from ._native import Mailbox, Run
 from .context import AsyncContext, Context, current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from ._capture import Capture
     from ._definition import Definition
 
 _numbers = itertools.count(1)
@@ -32,17 +31,23 @@ _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) el
 class TaskLane:
     """Runs async workflows on one event loop."""
 
-    def __init__(self, inbox: Inbox, definitions: dict[str, Definition]) -> None:
+    def __init__(self, inbox: Inbox, definitions: dict[str, Definition], capture: Capture | None = None) -> None:
         self.number = next(_numbers)
         self.mailbox = inbox.mailbox
-        self._inbox = inbox
+        self.inbox = inbox
         self._definitions = definitions
+        self._capture = capture
         self._tasks: dict[int, asyncio.Task[None]] = {}
         inbox.lanes[self.number] = self
 
+    @property
+    def under_way(self) -> int:
+        """How many runs it has under way."""
+        return len(self._tasks)
+
     def start(self, run: Run) -> None:
         """Starts a run as a task of its own."""
-        task: asyncio.Task[None] = asyncio.Task(self._execute(run), loop=self._inbox.loop, **_EAGER)
+        task: asyncio.Task[None] = asyncio.Task(self._execute(run), loop=self.inbox.loop, **_EAGER)
         if not task.done():
             self._tasks[run.number] = task
 
@@ -54,7 +59,9 @@ class TaskLane:
 
     def close(self) -> None:
         """Takes no runs any more, and cancels those under way: the hub has put them back."""
-        self._inbox.lanes.pop(self.number, None)
+        self.inbox.lanes.pop(self.number, None)
+        if self.inbox.loop.is_closed():
+            return
         for task in list(self._tasks.values()):
             task.cancel("the hub was closed")
 
@@ -65,10 +72,15 @@ class TaskLane:
 
     async def _execute(self, run: Run) -> None:
         definition = self._definitions[run.workflow]
-        token = current.set(context := AsyncContext(run, self._inbox))
+        token = current.set(context := AsyncContext(run, self.inbox))
+        listener = None if self._capture is None else self._capture.listen(run)
         try:
-            output = await definition.function(context, **definition.bind(run.params()))
-            run.finish(output)
+            try:
+                output = await definition.function(context, **definition.bind(run.params()))
+            finally:
+                if listener is not None:
+                    listener.end()
+            run.finish(definition.returned(output))
         except asyncio.CancelledError:
             run.fail(_cancelled(run))
         except BaseException as error:
@@ -83,13 +95,18 @@ class TaskLane:
 class ThreadLane:
     """Runs plain workflows on at most ``size`` threads, which are started when the first such workflow is known."""
 
-    def __init__(self, definitions: dict[str, Definition], size: int) -> None:
+    def __init__(self, definitions: dict[str, Definition], size: int, capture: Capture | None = None) -> None:
         self.number = next(_numbers)
         self.mailbox = Mailbox(False, float("inf"), size)
         self._definitions = definitions
+        self._capture = capture
         self._threads: list[threading.Thread] = []
         self._size = size
         self._lock = threading.Lock()
+
+    def identities(self) -> list[int]:
+        """Its threads."""
+        return [thread.ident for thread in self._threads if thread.ident is not None]
 
     def open(self) -> None:
         """Starts the threads, once."""
@@ -114,8 +131,14 @@ class ThreadLane:
     def _execute(self, run: Run) -> None:
         definition = self._definitions[run.workflow]
         current.set(context := Context(run))
+        listener = None if self._capture is None else self._capture.listen(run)
         try:
-            run.finish(definition.function(context, **definition.bind(run.params())))
+            try:
+                output = definition.function(context, **definition.bind(run.params()))
+            finally:
+                if listener is not None:
+                    listener.end()
+            run.finish(definition.returned(output))
         except BaseException as error:
             run.fail(describe(error))
 
@@ -140,23 +163,29 @@ class LoopThread:
         self.inbox = Inbox.current()
         self._ready.set()
 
-    def call(self, function: Callable[[], object], timeout: float = 1.0) -> None:
-        """Runs ``function`` on the loop's thread; gives up waiting when the loop hangs."""
-        done = threading.Event()
+    @property
+    def thread(self) -> int | None:
+        """Which thread it is."""
+        return self._thread.ident
 
-        def run() -> None:
-            try:
-                function()
-            finally:
-                done.set()
+    def close(self, lane: TaskLane | None) -> None:
+        """Ends the lane and all tasks, then the loop; one that hangs in a workflow is left to itself."""
+        self.loop.call_soon_threadsafe(lambda: self.loop.create_task(self._end(lane)))
+        self._thread.join(timeout=2.0)
 
-        self.loop.call_soon_threadsafe(run)
-        done.wait(timeout)
-
-    def close(self) -> None:
-        """Stops the loop; one that hangs in a workflow is left to itself."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(timeout=1.0)
+    async def _end(self, lane: TaskLane | None) -> None:
+        if lane is not None:
+            lane.close()
+        # Those that workflows left behind, too: nobody else has a claim on this loop.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            _, left = await asyncio.wait(left, timeout=1.0)
+        for task in left:
+            # It would not end when it was told to; that it is dropped now is no news.
+            task._log_destroy_pending = False  # type: ignore[union-attr]
+        self.loop.stop()
 
 
 def _cancelled(run: Run) -> Described:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -64,8 +63,18 @@ class _Field(NamedTuple):
     write: Callable[[Any], Any] | None
 
 
-@functools.cache
+#: The plans of the models that were read or written so far.
+_plans: dict[type[Model], tuple[_Field, ...]] = {}
+
+
 def _plan(cls: Any) -> tuple[_Field, ...]:
+    plan = _plans.get(cls)
+    if plan is None:
+        plan = _plans[cls] = _made_plan(cls)
+    return plan
+
+
+def _made_plan(cls: Any) -> tuple[_Field, ...]:
     fields = (field for field in dataclasses.fields(cls) if field.name != "extra")
     return tuple(
         _Field(

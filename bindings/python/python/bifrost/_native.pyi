@@ -9,11 +9,18 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, final
 
-from ._errors import Described
+from ._errors import BifrostError, Described
 
 __version__: str
 
+SIMULATOR_CLIENT_ID: str
+SIMULATOR_CLIENT_SECRET: str
+SIMULATOR_HALOPSA_CLIENT_ID: str
+SIMULATOR_HALOPSA_CLIENT_SECRET: str
+SIMULATOR_HALOPSA_INSTANCE: str
+
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 #: What a call hands over.
 Started: TypeAlias = Pending[_T] | _T
@@ -25,18 +32,26 @@ Next: TypeAlias = tuple[Literal["call", "probe", "done"], Any]
 Begun: TypeAlias = tuple[Step | None, Literal["call", "probe", "done"], Any]
 
 _Data: TypeAlias = dict[str, Any]
+_Reply: TypeAlias = tuple[int, dict[str, str], bytes]
+
+def verify_audit_file(path: str | PathLike[str], tenant: str) -> _Data:
+    """Checks a file that `Tenant.export_audit` wrote; needs no store and no key. The verdict names the first bad
+    record."""
+
+def note_fork() -> None:
+    """Notes that this is a forked child."""
 
 @final
-class Pending(Generic[_T]):
+class Pending(Generic[_T_co]):
     """A call under way: waited for here, or answered through the mailbox of an event loop."""
 
     def ready(self) -> bool:
         """Whether the answer is there."""
 
-    def take(self) -> _T:
+    def take(self) -> _T_co:
         """The answer, once: its value, or the exception it came to."""
 
-    def wait(self, timeout: float | None = None) -> tuple[_T] | None:
+    def wait(self, timeout: float | None = None) -> tuple[_T_co] | None:
         """Waits without the GIL until the answer is there and takes it; `None` when there is none in time.
 
         Signals are handled meanwhile: Ctrl-C ends the wait.
@@ -61,8 +76,12 @@ class Mailbox:
     def fileno(self) -> int:
         """What an event loop watches for reading; only with a bell."""
 
-    def drain(self) -> tuple[list[Run], list[tuple[int, str]], list[int]]:
-        """Everything that came: runs to start, numbers of runs to cancel with the reason, tokens of answers."""
+    def drain(self) -> tuple[list[Run], list[tuple[int, str]], list[int]] | None:
+        """Everything that came: runs to start, numbers of runs to cancel with the reason, tokens of answers.
+
+        `None` says that nothing did, and that the bell rings for what comes next; until then it is silent, because
+        whoever fetches comes back by itself.
+        """
 
     def next(self) -> Run | None:
         """For a thread: waits for the next run to start; `None` when the mailbox is closed."""
@@ -108,6 +127,30 @@ class Hub:
 
     def close(self, seconds: float) -> Started[int]:
         """Ends the hub: lets what runs end for up to `seconds`, puts back the rest; comes to how many that were."""
+
+@final
+class Logs:
+    """Where what the hub says of itself waits for `logging`: one for all hubs of the process."""
+
+    @staticmethod
+    def open(capacity: int) -> Logs:
+        """A new queue of at most `capacity` records, to which everything said from now on goes; nothing does before
+        `set_level`."""
+
+    def set_level(self, level: int) -> None:
+        """From which level of `logging` on things are said; below it nothing is even formatted."""
+
+    def fetch(
+        self, seconds: float
+    ) -> tuple[list[tuple[int, str, str, dict[str, Any], float, tuple[str | None, int | None]]], int] | None:
+        """Waits without the GIL for records, at most `seconds`: all that are there, and how many were dropped after
+        them. `None` when the queue is closed and empty.
+
+        A record is level, logger, message, facts by name, time, and where in the source it was said.
+        """
+
+    def close(self) -> None:
+        """Takes nothing more, and wakes whoever fetches."""
 
 @final
 class Tenant:
@@ -338,18 +381,81 @@ class Connection:
     def provider(self) -> str:
         """The provider it leads to."""
 
+    def call(
+        self, area: str, operation: str, args: Mapping[str, Any], secrets: Sequence[tuple[str, str]] = ...
+    ) -> Started[Any]:
+        """Calls an operation of the typed client of its provider. `secrets` are pairs of a JSON pointer into `args`
+        and the name of the secret that belongs there."""
+
+    def request(
+        self, request: Mapping[str, Any], content: bytes | None = None, secrets: Sequence[tuple[str, str]] = ...
+    ) -> Started[_Reply]:
+        """Sends a request no typed client covers; comes to status, headers and body."""
+
+    def batch(
+        self, requests: Sequence[tuple[Mapping[str, Any], Sequence[tuple[str, str]]]]
+    ) -> Started[list[_Reply | BifrostError]]:
+        """Sends many requests to Graph in batches; comes to answers and exceptions in their order."""
+
 @final
 class Simulators:
-    """A simulated identity platform, Graph and HaloPSA with the demo customers."""
+    """A simulated identity platform, Graph and HaloPSA."""
 
-    def __new__(cls, seed: int = 7, clock: Clock | None = None) -> Simulators:
-        """A world made of `seed`."""
+    def __new__(cls, seed: int = 7, clock: Clock | None = None, options: Any | None = None) -> Simulators:
+        """A world made of `seed`, with the demo customers unless `options` names others."""
 
     def request_count(self) -> int:
         """Requests that were answered so far."""
 
     def throttled_count(self) -> int:
         """Requests that were answered 429 so far."""
+
+    def requests(self) -> Any:
+        """The last requests, oldest first."""
+
+    def state(self) -> Any:
+        """Counts and log of the whole world."""
+
+    def look(self, what: str, of: str = "") -> Any:
+        """What a provider holds."""
+
+    def add_customer(self, customer: Any) -> None:
+        """Adds a customer."""
+
+    def set_licenses(self, tenant: str, product: str, seats: int) -> None:
+        """Sets how many seats of a product a tenant has."""
+
+    def fault(self, rule: Any) -> None:
+        """Adds a fault to the script."""
+
+    def clear_faults(self) -> None:
+        """Forgets all scripted faults."""
+
+    def identity(self, change: str, tenant: str, detail: str = "") -> None:
+        """Changes what the identity platform thinks of a tenant."""
+
+    def revoke_halopsa_tokens(self) -> None:
+        """Makes every access token of HaloPSA invalid at once."""
+
+    def sign_in(self, tenant: str, client_id: str) -> str | None:
+        """A refresh token as a person's sign-in would have left it; `None` when there is no such tenant."""
+
+    def serve(self, port: int) -> Any:
+        """Serves the world over HTTP on this machine; pending; comes to a `SimulatorServer`."""
+
+@final
+class SimulatorServer:
+    """A simulated world behind a socket of this machine."""
+
+    @property
+    def url(self) -> str:
+        """Its root, without a slash at the end."""
+
+    def addresses(self) -> dict[str, str]:
+        """The base addresses of the providers, and of the world's state and faults."""
+
+    def close(self) -> Any:
+        """Stops it and closes every connection; pending."""
 
 @final
 class Clock:

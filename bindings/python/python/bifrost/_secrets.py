@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 #: Pairs of a JSON pointer and the name of the secret that belongs there.
 Places = list[tuple[str, str]]
@@ -24,10 +25,10 @@ def extract(value: Any, path: str, places: Places) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, dict):
-        fields = cast("dict[Any, Any]", value)
+        fields: Mapping[Any, Any] = value
         return {key: extract(item, f"{path}/{_escaped(key)}", places) for key, item in fields.items()}
     if isinstance(value, (list, tuple)):
-        items = cast("list[Any] | tuple[Any, ...]", value)
+        items: Sequence[Any] = value
         return [extract(item, f"{path}/{index}", places) for index, item in enumerate(items)]
     if isinstance(value, SecretHandle):
         places.append((path, value.name))

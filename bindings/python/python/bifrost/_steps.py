@@ -1,7 +1,7 @@
 """The protocol of a step, written once for both kinds of context.
 
-A generator says what it needs: a ``Pending`` call of the hub, or a :class:`UserCall` of the workflow's own code. Whoever
-drives it blocks or awaits, and sends back what came of it.
+A generator says what it needs: a ``Pending`` call of the hub, or a :class:`UserCall` of the workflow's own code.
+Whoever drives it blocks or awaits, and sends back what came of it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ T = TypeVar("T")
 class UserCall:
     """A call of the workflow's own code, and how many seconds it may take."""
 
-    __slots__ = ("function", "limit")
+    __slots__ = ("function", "is_probe", "limit")
 
-    def __init__(self, function: Callable[[], Any], limit: float) -> None:
+    def __init__(self, function: Callable[[], Any], limit: float, is_probe: bool = False) -> None:
         self.function = function
         self.limit = limit
+        #: Whether it only looks whether a write was applied.
+        self.is_probe = is_probe
 
 
 @final
@@ -93,6 +95,11 @@ def child(run: Run, name: str, params: dict[str, Any]) -> Work:
 def _child(run: Run, name: str, params: dict[str, Any]) -> Work:
     started = run.run_child(name, params)
     return (yield started) if type(started) is Pending else started
+
+
+def is_child(work: Work) -> bool:
+    """Whether a work runs another workflow, and calls nothing here."""
+    return work.gi_code is _child.__code__
 
 
 def _observed(run: Run, name: str, work: Work) -> Work:
@@ -163,7 +170,7 @@ def _probe(handle: Step, probe: Any, key: str) -> Generator[Any, Any, _Tell]:
     """Asks the probe; without one the hub has decided already and never asks."""
     asked = functools.partial(probe, idempotency_key=key) if _takes_key(probe) else probe
     try:
-        found = yield UserCall(asked, handle.limit)
+        found = yield UserCall(asked, handle.limit, is_probe=True)
     except Exception as error:
         return functools.partial(handle.probe_failed, describe(error, "probe effect")), error
     if found is None or found is NOT_DONE:

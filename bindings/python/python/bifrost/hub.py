@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ._calls import Inbox, finish, wait
+from ._capture import Capture
 from ._core import Core, Options, checked
+from ._table import TENANTS, Table
 from .tenant import AsyncTenant, Tenant
 
 if TYPE_CHECKING:
@@ -65,6 +68,11 @@ class _Base:
     def __init__(self, core: Core) -> None:
         self._core = core
 
+    @property
+    def core(self) -> Core:
+        """What is beneath it; for the package itself."""
+        return self._core
+
     def register(self, function: Callable[..., Any]) -> None:
         """Adds a workflow or data provider that was defined after the hub was opened, in place of one of its name.
 
@@ -72,10 +80,9 @@ class _Base:
         """
         self._core.register(function)
 
-    def tenants(self) -> list[dict[str, Any]]:
+    def tenants(self) -> Table:
         """All tenants' entries, by name."""
-        found: list[dict[str, Any]] = self._core.native.tenants()
-        return found
+        return Table(self._core.native.tenants(), TENANTS)
 
     def health(self) -> dict[str, Any]:
         """How the hub is doing: store, tenants, executions, providers, and the lanes that run Python.
@@ -108,6 +115,8 @@ class Hub(_Base):
         max_running: int | None = None,
         cancel_grace: float | None = None,
         reveal_secrets: bool = False,
+        capture: Iterable[str] = (),
+        capture_level: int = logging.INFO,
         seed: int | None = None,
         look: bool = False,
     ) -> Opening:
@@ -126,6 +135,9 @@ class Hub(_Base):
             max_running: Executions that run at the same time; 256 unless given.
             cancel_grace: Seconds a cancelled workflow may take to stop by itself; 5 unless given.
             reveal_secrets: Lets workflows read the text of secrets, audited.
+            capture: ``"logging"``, ``"print"`` or both: what workflows say that way is noted with their execution, as
+                ``ctx.log`` does, and goes its usual way, too. Of log records, what the loggers' own levels let through.
+            capture_level: Log records below this level are not noted.
             seed: Makes identifiers and jitter repeat, for tests.
             look: Leaves executions that had not ended where they are: for a look at a folder without running anything.
 
@@ -143,7 +155,8 @@ class Hub(_Base):
             "seed": seed,
             "look": look,
         }
-        return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", native))
+        noted = Capture.of(capture, capture_level)
+        return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", noted, native))
 
     def tenant(self, name: str) -> Tenant:
         """The handle to work for one tenant. Raises ``NotFound``."""
@@ -239,5 +252,3 @@ class AsyncHub(_Base):
         if lane is not None:
             await lane.settle()
         return int(requeued or 0)
-
-
