@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from bifrost.cli import Exit
 
 from .conftest import Cli

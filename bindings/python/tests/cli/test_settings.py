@@ -57,7 +57,14 @@ def test_secrets_come_from_standard_input_and_never_back(contoso: Cli) -> None:
 
 
 def test_connections_are_made_and_tested(contoso: Cli) -> None:
-    options = ("-t", "contoso", "--client-id", "b1f05700-0000-4000-8000-00000000d3e0", "--set", "entra_tenant=contoso.com")
+    options = (
+        "-t",
+        "contoso",
+        "--client-id",
+        "b1f05700-0000-4000-8000-00000000d3e0",
+        "--set",
+        "entra_tenant=contoso.com",
+    )
     secret = {"GRAPH_SECRET": "demo-secret-for-simulators-only"}
     made = contoso("connections", "create", "graph", *options, "--secret-env", "GRAPH_SECRET", **secret)
     assert made.code == 0, made.err

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 
-import bifrost
 import pytest
+
+import bifrost
 from bifrost.cli import Exit
 from bifrost.cli._exit import HELP
 from bifrost.cli._parser import COMMANDS

@@ -71,7 +71,8 @@ class _Demo:
 
         shown = display(people)
         watch = Watch(shown, datetime.datetime.now(datetime.timezone.utc))
-        self._options: dict[str, Any] = {"simulators": Simulators(), "max_running": _AT_A_TIME}
+        self._simulators = Simulators()
+        self._options: dict[str, Any] = {"simulators": self._simulators, "max_running": _AT_A_TIME}
         try:
             finished, providers = await self._onboard(watch, people)
         finally:
@@ -116,10 +117,10 @@ class _Demo:
             self._say(f"{resumed} people were half-way when the last run ended: they go on")
         if resumed and self._arguments.data:
             self._say("but the simulators that held their users ended with that run: a new --data folder starts afresh")
-        tenants = await provision(hub)
+        tenants = await provision(hub, self._simulators)
         finished = await watch.onboard(tenants, people)
         if self._arguments.crash_after is not None:
-            self._say(await recount(tenants, people))
+            self._say(recount(self._simulators, people))
         return finished, hub.health()["providers"]
 
     async def _crash(self, store: Any, watch: Watch, people: list[Person]) -> Any:
