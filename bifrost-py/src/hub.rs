@@ -177,9 +177,14 @@ impl Hub {
     fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<Py<PyAny>> {
         let hub = self.hub.clone();
         let deadline = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        // Its threads stay until it is closed, also when nobody holds this any more.
+        let kept = self.runtime.clone();
         let close = async move {
             let requeued = hub.shutdown(deadline).await?.requeued;
-            Ok(answer(move |py| Ok(requeued.into_pyobject(py)?.into_any().unbind())))
+            Ok(answer(move |py| {
+                drop(kept);
+                Ok(requeued.into_pyobject(py)?.into_any().unbind())
+            }))
         };
         hand_over(py, self.runtime.start_in_background(close))
     }
@@ -197,7 +202,12 @@ fn config(options: &OpenOptions) -> Result<HubConfig> {
             .map_err(|_| bifrost::Error::invalid("open hub", "cancel_grace is no duration in seconds"))?,
         None => defaults.cancel_grace,
     };
-    Ok(HubConfig { max_running: options.max_running.unwrap_or(defaults.max_running), cancel_grace: grace, ..defaults })
+    Ok(HubConfig {
+        max_running: options.max_running.unwrap_or(defaults.max_running),
+        cancel_grace: grace,
+        reveal_secrets: options.reveal_secrets,
+        ..defaults
+    })
 }
 
 fn entropy(seed: Option<u64>) -> Arc<dyn Entropy> {

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -47,7 +48,8 @@ class Core:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.definitions: dict[str, Definition] = _chosen(options.workflows)
-        self.options_cache = OptionsCache(self.definitions)
+        now = time.monotonic if options.clock is None else options.clock.native.now
+        self.options_cache = OptionsCache(self.definitions, now)
         self.threads = ThreadLane(self.definitions, options.workers)
         self._lock = threading.Lock()
         self._tasks: TaskLane | None = None

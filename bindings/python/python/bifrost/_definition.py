@@ -109,6 +109,15 @@ class Definition:
         """
         return normalise(result) if self.kind == "data_provider" else encode(result)
 
+    def finished(self, result: Any) -> Any:
+        """Return what the function returned as the hub shall have it, which makes of a workflow's result what
+        :meth:`encode_result` does.
+
+        Raises:
+            CodecError: A data provider returned something else than options.
+        """
+        return normalise(result) if self.kind == "data_provider" else result
+
     def decode_result(self, value: Any) -> Any:
         """Return a stored result as what the function's return hint says; a data provider's options stay plain.
 

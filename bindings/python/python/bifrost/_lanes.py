@@ -77,7 +77,7 @@ class TaskLane:
         token = current.set(context := AsyncContext(run, self.inbox))
         try:
             output = await definition.function(context, **definition.bind(run.params()))
-            run.finish(output)
+            run.finish(definition.finished(output))
         except asyncio.CancelledError:
             self._cancelled(run)
         except BaseException as error:
@@ -142,7 +142,7 @@ class ThreadLane:
         definition = self._definitions[run.workflow]
         current.set(context := Context(run))
         try:
-            run.finish(definition.function(context, **definition.bind(run.params())))
+            run.finish(definition.finished(definition.function(context, **definition.bind(run.params()))))
         except BaseException as error:
             run.fail(describe(error))
 
