@@ -286,17 +286,8 @@ def to_hire(cells: dict[str, str], upn: str) -> Hire:
 
 # The tenants of the hub: the provider, its customers, their connections and mappings. What is there is found.
 
-GRAPH = {"client_id": "b1f05700-0000-4000-8000-00000000d3e0", "client_secret": "demo-secret-for-simulators-only"}
-HALOPSA = {
-    "tenant": "demo",
-    "resource_server": "https://demo.halopsa.com/api",
-    "authorisation_server": "https://demo.halopsa.com/auth",
-    "client_id": "b1f05700-0000-4000-8000-0000000d3e01",
-    "client_secret": "demo-halopsa-secret-for-simulators-only",
-}
 
-
-async def provision(hub: AsyncHub) -> dict[str, AsyncTenant]:
+async def provision(hub: AsyncHub, simulators: Simulators) -> dict[str, AsyncTenant]:
     """Makes what is missing."""
     provider = await hub.create_tenant("msp", title="The provider", provider=True, exist_ok=True)
     if await provider.config.get("onboarding.hours") is None:
@@ -307,9 +298,9 @@ async def provision(hub: AsyncHub) -> dict[str, AsyncTenant]:
         tenant = tenants[name] = await hub.create_tenant(name, exist_ok=True)
         connected = {connection["id"] for connection in await tenant.connections.list()}
         if "graph" not in connected:
-            await tenant.connections.create("graph", entra_tenant=f"{name}.com", **GRAPH)
+            await tenant.connections.create("graph", **simulators.connection_options(name, "graph"))
         if "halopsa" not in connected:
-            await tenant.connections.create("halopsa", **HALOPSA)
+            await tenant.connections.create("halopsa", **simulators.connection_options(name, "halopsa"))
         if "halopsa" not in tenant.record()["mappings"]:
             client = await tenant.halopsa.clients.require_by_name(name)
             await hub.set_mapping(name, "halopsa", str(client.id))
@@ -321,8 +312,9 @@ async def main(path: str) -> None:
     people, invalid = read_hires(path)
     for wrong in invalid:
         print(f"row {wrong.row}, column {wrong.column}: {wrong.reason}")
-    async with Hub.open("data/onboarding", simulators=Simulators(), max_running=12) as hub:
-        tenants = await provision(hub)
+    simulators = Simulators()
+    async with Hub.open("data/onboarding", simulators=simulators, max_running=12) as hub:
+        tenants = await provision(hub, simulators)
         runs = []
         for person in people:
             # The key is the person: whoever was onboarded before, or is half-way, is found and not started again.

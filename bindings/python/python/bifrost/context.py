@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from . import _steps
 from ._calls import block, wait
 from ._definition import definition_of
-from ._errors import Cancelled, describe
+from ._errors import Cancelled, NotFound, describe
 from ._forms import AsyncStepForm, StepForm
 from ._native import Pending, Run
 from .graph import AsyncGraph, Graph
@@ -52,6 +52,17 @@ class Config(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         return block(self._run.config(key))
+
+    # What a mapping inherits waits for a KeyError, which `NotFound` is not.
+    def get(self, key: str, default: Any = None) -> Any:
+        """A value, or ``default`` when nobody has set it."""
+        try:
+            return self[key]
+        except NotFound:
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key, self) is not self
 
     def __iter__(self) -> Any:
         raise TypeError("configuration is read by key: what a tenant inherits has no list")

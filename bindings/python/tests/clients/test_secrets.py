@@ -57,4 +57,3 @@ def test_within_a_workflow_it_is_filled_in_where_it_is_sent() -> None:
         "a@contoso.com",
         "b.a@contoso.com",
     ]
-    assert bifrost.Secret is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from . import _failures
@@ -15,7 +16,9 @@ __all__ = ["Exit", "main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Reads the command line and does what it says; answers the exit code, see :class:`Exit`."""
     arguments = build().parse_args(argv)
-    out = Output(as_json=bool(arguments.json))
+    # Where it takes a file, it may be there without one.
+    out = Output(as_json=arguments.json is not False)
+    _set_up_logging(show=arguments.debug)
     try:
         code: int = arguments.run(arguments, out)
         out.flush()
@@ -31,3 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _failures.told(error, out)
     return code
+
+
+def _set_up_logging(*, show: bool) -> None:
+    """What the hub logs is for ``--debug``: each command says itself what failed. A program's own logging stays."""
+    handler = logging.StreamHandler() if show else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("bifrost").addHandler(handler)

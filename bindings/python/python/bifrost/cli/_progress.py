@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -98,16 +99,11 @@ class RichBars:
     """The same with rich, where that is installed."""
 
     def __init__(self, people: Sequence[Person]) -> None:
-        from rich.console import Console  # pyright: ignore[reportMissingImports]
-        from rich.progress import (  # pyright: ignore[reportMissingImports]
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-        )
-
-        columns = (TextColumn("{task.fields[customer]:10}"), BarColumn(), MofNCompleteColumn())
-        self._progress: Any = Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
+        # By name, as it is no dependency: type checkers would look for it.
+        rich: Any = importlib.import_module("rich.progress")
+        columns = (rich.TextColumn("{task.fields[customer]:10}"), rich.BarColumn(), rich.MofNCompleteColumn())
+        console: Any = importlib.import_module("rich.console").Console(stderr=True)
+        self._progress: Any = rich.Progress(*columns, rich.TextColumn("{task.description}"), console=console)
         totals = Counter(person.customer for person in people)
         self._tasks = {
             customer: self._progress.add_task("", total=total, customer=customer) for customer, total in totals.items()

@@ -46,13 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, out: Output) -> int:
     """``demo``."""
+    target = "-" if arguments.json is True else arguments.json or None
+    # Where people read: standard output, unless the document goes there.
+    out.as_json = target == "-"
     if arguments.crash_after is not None and arguments.data is not None:
         raise Usage("--crash-after keeps everything in memory", next_action="leave out --data")
     if arguments.crash_after is not None and arguments.crash_after < 1:
         raise Usage("--crash-after needs at least one step")
-    target = "-" if arguments.json is True else arguments.json or None
-    # Where people read: standard output, unless the document goes there.
-    out.as_json = target == "-"
     return asyncio.run(_Demo(arguments, out, target).run())
 
 
@@ -71,7 +71,8 @@ class _Demo:
 
         shown = display(people)
         watch = Watch(shown, datetime.datetime.now(datetime.timezone.utc))
-        self._options: dict[str, Any] = {"simulators": Simulators(), "max_running": _AT_A_TIME}
+        self._simulators = Simulators()
+        self._options: dict[str, Any] = {"simulators": self._simulators, "max_running": _AT_A_TIME}
         try:
             finished, providers = await self._onboard(watch, people)
         finally:
@@ -109,14 +110,17 @@ class _Demo:
 
     async def _work(self, hub: AsyncHub, watch: Watch, people: list[Person]) -> tuple[list[Finished], dict[str, Any]]:
         from bifrost._demo.onboarding import provision
+        from bifrost._demo.recount import recount
 
         resumed = hub.health()["executions_in_flight"]
         if resumed:
             self._say(f"{resumed} people were half-way when the last run ended: they go on")
         if resumed and self._arguments.data:
             self._say("but the simulators that held their users ended with that run: a new --data folder starts afresh")
-        tenants = await provision(hub)
+        tenants = await provision(hub, self._simulators)
         finished = await watch.onboard(tenants, people)
+        if self._arguments.crash_after is not None:
+            self._say(recount(self._simulators, people))
         return finished, hub.health()["providers"]
 
     async def _crash(self, store: Any, watch: Watch, people: list[Person]) -> Any:

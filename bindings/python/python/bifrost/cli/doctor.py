@@ -38,7 +38,11 @@ def run(arguments: argparse.Namespace, out: Output) -> int:
 
 def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
     yield from of_machine()
-    yield from of_folder(_open.folder(arguments))
+    of_data = list(of_folder(_open.folder(arguments)))
+    yield from of_data
+    if any(finding.level == "wrong" and finding.what == "master key" for finding in of_data):
+        # Opening it would make another key in the place of the lost one.
+        return
     if not _open.holds_a_hub(_open.folder(arguments)):
         yield Finding("note", "store", "there is none yet", "the first run makes it")
         return

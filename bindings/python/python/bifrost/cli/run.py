@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from bifrost import Execution, Hub, Outcome
+from bifrost._definition import definitions
 
 from . import _follow, _load, _open, _params
 from ._exit import Exit
@@ -110,8 +111,9 @@ def _tell_of_others(hub: Hub, out: Output) -> None:
     """Executions of the folder that this command cannot bring to an end: nobody here has their code."""
     if not hub.health()["executions_in_flight"]:
         return
+    known = definitions()
     for tenant in _open.chosen(hub, None):
         for record in tenant.executions(limit=_LOOKED_AT):
-            if (record.get("attention") or {}).get("reason") == "workflow_missing":
+            if record["state"] not in _follow.ENDED and record["workflow"] not in known:
                 what = f"{record['workflow']} {record['id']} of {tenant.name}"
                 out.note(f"note: {what} waits; next: run the file that defines {record['workflow']}")
