@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-import bifrost
 import bifrost._errors as errors
 from bifrost import Context, Hub, workflow
 from bifrost.graph import Graph, NewUser
