@@ -26,7 +26,7 @@ from typing import Any
 from celery import Celery, chain
 from load import arguments, quantile, tell, warm_up
 
-ABOUT = "Redis, AOF synced before every answer; tasks acknowledged late; a chain's tasks instead of steps"
+ABOUT = "AOF synced before every answer; tasks acknowledged late; a chain's tasks instead of steps"
 
 address = os.environ.get("BENCH_REDIS_SOCKET", "")
 app = Celery("workflows_celery", broker=f"redis+socket://{address}", backend=f"redis+socket://{address}")
@@ -86,16 +86,18 @@ def main() -> None:
     durable = ["--appendonly", "yes", "--appendfsync", "always"]
     worker = [sys.executable, "-m", "celery", "-A", "workflows_celery", "worker", "--loglevel", "ERROR"]
     figures: dict[str, float] = {}
+    server = ""
     here = str(Path(__file__).parent)
     with running(*redis, *durable, folder=given.folder), running(*worker, folder=given.folder, PYTHONPATH=here):
         for name, send in (("trivial", lambda: trivial.delay(1)), ("steps", steps)):
             send().get(timeout=60)
+            server = app.backend.client.info("server")["redis_version"]
             in_flight(send, given.in_flight, warm_up(given.seconds))
             figures[f"{name}_rate"] = in_flight(send, given.in_flight, given.seconds)
             one_at_a_time(send, warm_up(given.seconds))
             taken = one_at_a_time(send, given.seconds)
             figures |= {f"{name}_p50": quantile(taken, 0.5), f"{name}_p99": quantile(taken, 0.99)}
-    tell(figures, ABOUT, "celery", "redis")
+    tell(figures, f"Redis {server}, {ABOUT}", "celery", "redis")
 
 
 if __name__ == "__main__":
