@@ -46,7 +46,8 @@ impl Execution {
     fn output(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let (handle, tenant) = (self.handle.clone(), self.tenant.clone());
         let wait = async move {
-            let output = ended(&handle, &tenant).await?.into_output()?;
+            let ended = ended(&handle, &tenant).await;
+            let output = ended.and_then(Outcome::into_output).map_err(|error| whose(error, &handle, &tenant))?;
             Ok(answer(move |py| to_python(py, output).map(Bound::unbind)))
         };
         hand_over(py, self.runtime.start_call(wait))
@@ -100,6 +101,12 @@ impl Execution {
         };
         hand_over(py, self.runtime.start_call(read))
     }
+}
+
+/// The error with whose it is, which what a workflow raised does not say.
+fn whose(error: Error, handle: &ExecutionHandle, tenant: &str) -> Error {
+    let error = if error.context("tenant").is_some() { error } else { error.with("tenant", tenant) };
+    if error.context("execution").is_some() { error } else { error.with("execution", handle.id()) }
 }
 
 /// The outcome, or the error that it waits for a person.

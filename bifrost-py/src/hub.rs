@@ -207,7 +207,12 @@ fn config(options: &OpenOptions) -> Result<HubConfig> {
             .map_err(|_| bifrost::Error::invalid("open hub", "cancel_grace is no duration in seconds"))?,
         None => defaults.cancel_grace,
     };
-    Ok(HubConfig { max_running: options.max_running.unwrap_or(defaults.max_running), cancel_grace: grace, ..defaults })
+    Ok(HubConfig {
+        max_running: options.max_running.unwrap_or(defaults.max_running),
+        cancel_grace: grace,
+        reveal_secrets: options.reveal_secrets,
+        ..defaults
+    })
 }
 
 fn entropy(seed: Option<u64>) -> Arc<dyn Entropy> {

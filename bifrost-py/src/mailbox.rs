@@ -41,6 +41,8 @@ struct Queue {
     fetched: Vec<Arc<Ending>>,
     /// The oldest thing that was not fetched yet came at this time.
     waiting_since: Option<Instant>,
+    /// When an event loop fetched last.
+    fetched_at: Option<Instant>,
     /// The loop has been woken, or comes back by itself.
     rung: bool,
     closed: bool,
@@ -51,7 +53,7 @@ impl Queue {
     fn withdraw(&mut self, run: u64) -> bool {
         let before = self.starts.len();
         self.starts.retain(|(_, waiting)| waiting.number() != run);
-        if self.starts.is_empty() && self.cancels.is_empty() && self.answers.is_empty() {
+        if !self.rung && self.starts.is_empty() {
             self.waiting_since = None;
         }
         self.starts.len() != before
@@ -88,8 +90,21 @@ impl Inner {
         }
     }
 
+    /// Rings at a loop that was quiet for a while and has nothing to fetch: whether it hangs shows only when it should
+    /// do something.
+    fn ask(&self, queue: &mut Queue) {
+        let Some(bell) = &self.bell else { return };
+        let quiet = queue.fetched_at.is_none_or(|at| at.elapsed() > self.patience / 4);
+        if quiet && !queue.closed && queue.waiting_since.is_none() {
+            queue.waiting_since = Some(moment::now());
+            queue.rung = true;
+            bell.ring();
+        }
+    }
+
     fn health(&self) -> Health {
         let mut queue = self.lock();
+        self.ask(&mut queue);
         let queued = queue.starts.len() + queue.cancels.len() + queue.answers.len();
         let oldest = queue.waiting_since.map_or(Duration::ZERO, |since| since.elapsed());
         queue.fetched.retain(|run| run.is_open());
@@ -173,6 +188,7 @@ impl Mailbox {
     /// comes back by itself.
     fn drain(&self) -> Option<Drained> {
         let mut queue = self.0.lock();
+        queue.fetched_at = Some(moment::now());
         if queue.waiting_since.take().is_none() {
             if let Some(bell) = self.0.bell.as_ref().filter(|_| queue.rung) {
                 bell.silence();

@@ -1,5 +1,7 @@
 """Bifrost Hub: an integration hub for Managed Service Providers, in your own process.
 
+A program::
+
     from bifrost import AsyncContext, Hub, workflow
 
     @workflow

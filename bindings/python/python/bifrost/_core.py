@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -49,7 +50,8 @@ class Core:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.definitions: dict[str, Definition] = _chosen(options.workflows)
-        self.options_cache = OptionsCache(self.definitions)
+        now = time.monotonic if options.clock is None else options.clock.native.now
+        self.options_cache = OptionsCache(self.definitions, now)
         self.threads = ThreadLane(self.definitions, options.workers, options.capture)
         self._lock = threading.Lock()
         self._tasks: TaskLane | None = None
@@ -143,7 +145,9 @@ class Core:
         return {**self.native.snapshot(), "lanes": shown}
 
     def closing(self, timeout: float) -> Any:
-        """Starts closing the native hub; ``None`` when that has been done."""
+        """Starts closing the native hub; ``None`` when that has been done, or is the parent process's to do."""
+        if self._is_inherited():
+            return None
         with self._lock:
             native, self._native = self._native, None
             _OPEN.discard(self)
@@ -153,6 +157,8 @@ class Core:
 
     def close_lanes(self) -> TaskLane | None:
         """Ends the lanes; returns the task lane if its loop is the caller's, who waits for its tasks to end."""
+        if self._is_inherited():
+            return None
         with self._lock:
             self._closing = None
             loop, self._loop = self._loop, None
@@ -167,13 +173,13 @@ class Core:
         _bridge.detach(self)
         return tasks if loop is None else None
 
-    def close_at_exit(self) -> None:
-        """Puts back what runs, and ends every thread that could touch the interpreter."""
-        if self._process == os.getpid():
-            self.end()
+    def _is_inherited(self) -> bool:
+        """Whether this is the copy in a forked child: hub, threads and loop run in the parent, and go on there."""
+        return self._process != os.getpid()
 
     def end(self, then: Callable[[], None] | None = None) -> None:
-        """Ends the hub at once, from any thread; ``then`` is called when nothing reaches it any more."""
+        """Ends the hub at once, from any thread: puts back what runs, and ends every thread that could touch the
+        interpreter. ``then`` is called when the hub is out of reach."""
         with contextlib.suppress(BifrostError):
             block(self.closing(0.0))
         if then is not None:
@@ -234,4 +240,4 @@ if hasattr(os, "register_at_fork"):
 @atexit.register
 def _close_all() -> None:
     for core in open_hubs():
-        core.close_at_exit()
+        core.end()

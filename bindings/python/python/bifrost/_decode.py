@@ -12,11 +12,23 @@ from typing import Any, cast
 from ._encode import encode
 from ._plan import Decoder, Plan, found
 from ._pointer import CodecError
-from ._scalars import NULL, SCALAR_PLANS
 from ._reader import HintReader
+from ._scalars import NULL, SCALAR_PLANS
 from ._shape import (
-    Alias, Anything, Array, Choice, Custom, Fixed, Labelled, Model, OneOf, Record, Scalar, Shape, Table,
-)  # fmt: skip
+    Alias,
+    Anything,
+    Array,
+    Choice,
+    Custom,
+    Fixed,
+    Labelled,
+    Model,
+    OneOf,
+    Record,
+    Scalar,
+    Shape,
+    Table,
+)
 
 
 def decoder(hint: Any, scope: Mapping[str, Any] | None = None) -> Decoder | None:
@@ -193,7 +205,11 @@ def _items(value: Any, decode: Decoder | None) -> list[Any]:
 
 def _fixed(plans: list[Plan]) -> Plan:
     def fits(value: Any) -> bool:
-        return isinstance(value, list) and len(value) == len(plans) and all(p.fits(v) for p, v in zip(plans, value))
+        return (
+            isinstance(value, list)
+            and len(value) == len(plans)
+            and all(p.fits(v) for p, v in zip(plans, value, strict=True))
+        )
 
     def decode(value: Any) -> Any:
         if not isinstance(value, list) or len(value) != len(plans):

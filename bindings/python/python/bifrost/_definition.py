@@ -6,6 +6,7 @@ in this module; they hold no state of any hub, so any number of hubs may read th
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 from collections.abc import Callable
@@ -109,8 +110,13 @@ class Definition:
         """
         return normalise(result) if self.kind == "data_provider" else encode(result)
 
-    def returned(self, result: Any) -> Any:
-        """Return the result as the native module takes it: that encodes by itself, but knows nothing of options."""
+    def finished(self, result: Any) -> Any:
+        """Return what the function returned as the hub shall have it, which makes of a workflow's result what
+        :meth:`encode_result` does.
+
+        Raises:
+            CodecError: A data provider returned something else than options.
+        """
         return normalise(result) if self.kind == "data_provider" else result
 
     def decode_result(self, value: Any) -> Any:
@@ -124,11 +130,9 @@ class Definition:
 
     def compile_if_possible(self, localns: dict[str, Any] | None) -> None:
         """Evaluate the hints now if every name exists, so that a mistake is reported where it was made."""
-        try:
+        # Otherwise a forward reference, for all one can know: asked again on first use.
+        with contextlib.suppress(UnresolvedHint):
             self.__dict__["_compiled"] = self._signature.compile(localns)
-        except UnresolvedHint:
-            # A forward reference, for all one can know: asked again on first use.
-            pass
 
 
 def definition_of(target: object) -> Definition:

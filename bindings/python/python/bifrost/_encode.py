@@ -76,7 +76,7 @@ def _object(value: Any, depth: int) -> Any:
         names = [field.name for field in dataclasses.fields(value) if field.init]
         return _mapping({name: getattr(value, name) for name in names}, depth)
     if isinstance(value, tuple) and (labels := getattr(value, "_fields", None)):
-        return _mapping(dict(zip(labels, value)), depth)
+        return _mapping(dict(zip(labels, value, strict=False)), depth)
     if not isinstance(value, type) and callable(convert := getattr(value, "to_dict", None)):
         return _encode(convert(), depth + 1)
     return _builtin(value, depth)

@@ -1,5 +1,7 @@
 """The exceptions of the hub: one base, one class per kind, built-ins as further bases where Python has one.
 
+For example::
+
     try:
         tenant.run("onboard_user", first_name=7)
     except bifrost.InvalidInput as error:      # also a ValueError
@@ -8,6 +10,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
 from collections.abc import Iterable, Mapping
@@ -124,9 +127,13 @@ class BifrostError(Exception):
         return WorkflowFailed(message, retry=max(after, 0.0), next_action=next_action)
 
     def __str__(self) -> str:
-        facts = "".join(f"; {key}={value}" for key, value in self.context.items() if key not in _SILENT)
+        facts = "".join(f"; {key}={value}" for key, value in self._facts() if key not in _SILENT)
         line = f"{self.operation}: {self.message} ({self.code}{facts})"
         return f"{line}; next: {self.next_action}" if self.next_action else line
+
+    def _facts(self) -> Iterable[tuple[str, str]]:
+        """What its line says in brackets."""
+        return self.context.items()
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = (self.message, self.operation, tuple(self.context.items()), self._retry, self.next_action)
@@ -243,6 +250,14 @@ class NeedsAttention(BifrostError):
     def attention(self) -> str | None:
         """What is to be decided, as JSON."""
         return self.context.get("attention")
+
+    def _facts(self) -> Iterable[tuple[str, str]]:
+        """With what is to be decided, such as both shapes of a workflow whose code has changed."""
+        about: dict[str, Any] = json.loads(self.attention or "{}")
+        shown = {
+            key: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in about.items()
+        }
+        return [*self.context.items(), *shown.items()]
 
 
 class Suspended(BifrostError):

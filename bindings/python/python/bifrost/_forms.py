@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -65,9 +65,9 @@ class AsyncStepForm(_Block):
         super().__init__(run, name)
         self._context = context
 
-    def __call__(self, function: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    def __call__(self, function: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[Any, Any, T]]:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Awaitable[T]:
+        def call(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, T]:
             return self._context.step(self._name, function, *args, **kwargs)
 
         return call

@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ._calls import Inbox
-from ._errors import BifrostError, Described, describe
+from ._errors import Cancelled, Described, describe
 from ._native import Mailbox, Run
 from .context import AsyncContext, Context, current
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ._definition import Definition
 
 _numbers = itertools.count(1)
+
+#: Seconds an event loop that ends may take over its last tasks.
+_LOOP_ENDS_WITHIN = 1.0
 
 #: Starting a task at once saves a round of the loop where Python can do it.
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
@@ -38,6 +41,7 @@ class TaskLane:
         self._definitions = definitions
         self._capture = capture
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._unasked: set[Run] = set()
         inbox.lanes[self.number] = self
 
     @property
@@ -80,9 +84,9 @@ class TaskLane:
             finally:
                 if listener is not None:
                     listener.end()
-            run.finish(definition.returned(output))
+            run.finish(definition.finished(output))
         except asyncio.CancelledError:
-            run.fail(_cancelled(run))
+            self._cancelled(run)
         except BaseException as error:
             run.fail(describe(error))
             if not isinstance(error, Exception):
@@ -90,6 +94,20 @@ class TaskLane:
         finally:
             current.reset(token)
             self._tasks.pop(run.number, None)
+
+    def _cancelled(self, run: Run) -> None:
+        if run.is_cancelled():
+            run.fail(_given_up("the workflow was cancelled"))
+        elif not run.is_abandoned():
+            # Nobody has asked the hub for this: the loop is ending, as `asyncio.run` ends one with all its tasks, and
+            # what it interrupts is no failure of the workflow. Kept unanswered, the run is put back when the hub ends.
+            # Only if the loop goes on has somebody cancelled just this task.
+            self._unasked.add(run)
+            self.inbox.loop.call_later(_LOOP_ENDS_WITHIN, self._answer_unasked, run)
+
+    def _answer_unasked(self, run: Run) -> None:
+        self._unasked.discard(run)
+        run.fail(_given_up("the workflow's task was cancelled"))
 
 
 class ThreadLane:
@@ -138,7 +156,7 @@ class ThreadLane:
             finally:
                 if listener is not None:
                     listener.end()
-            run.finish(definition.returned(output))
+            run.finish(definition.finished(output))
         except BaseException as error:
             run.fail(describe(error))
 
@@ -182,12 +200,12 @@ class LoopThread:
             task.cancel()
         if left:
             _, left = await asyncio.wait(left, timeout=1.0)
-        for task in left:
+        stubborn: set[Any] = left
+        for task in stubborn:
             # It would not end when it was told to; that it is dropped now is no news.
-            task._log_destroy_pending = False  # type: ignore[union-attr]
+            task._log_destroy_pending = False
         self.loop.stop()
 
 
-def _cancelled(run: Run) -> Described:
-    why = "the workflow was cancelled" if run.is_cancelled() else "the attempt was given up"
-    return describe(BifrostError(why))._replace(code="cancelled")
+def _given_up(why: str) -> Described:
+    return describe(Cancelled(why))

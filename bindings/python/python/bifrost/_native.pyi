@@ -125,6 +125,12 @@ class Hub:
     def snapshot(self) -> _Data:
         """How the hub is doing."""
 
+    def is_resting(self) -> bool:
+        """Whether nothing goes on until something happens: a timer, a provider's answer, a call."""
+
+    def provoke_panic(self, in_background: bool) -> Started[None]:
+        """Panics inside a call, for tests of what a defect of the hub looks like from outside."""
+
     def close(self, seconds: float) -> Started[int]:
         """Ends the hub: lets what runs end for up to `seconds`, puts back the rest; comes to how many that were."""
 

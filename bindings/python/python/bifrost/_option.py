@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from ._encode import encode
 from ._pointer import CodecError
@@ -28,7 +28,7 @@ class Option:
         return {"value": self.value, "label": str(self.value) if self.label is None else self.label}
 
 
-OptionLike = Union[Option, str, int, float, bool, tuple[Any, str], Mapping[str, Any]]
+OptionLike = Option | str | int | float | bool | tuple[Any, str] | Mapping[str, Any]
 
 
 def normalise(result: Iterable[OptionLike]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ._encode import encode
@@ -23,8 +23,10 @@ _MOST = 10_000
 class OptionsCache:
     """See the module. What runs is an execution like any other: recorded, limited, audited."""
 
-    def __init__(self, definitions: dict[str, Definition]) -> None:
+    def __init__(self, definitions: dict[str, Definition], now: Callable[[], float]) -> None:
         self._definitions = definitions
+        #: The hub's clock, in seconds.
+        self._now = now
         self._lock = threading.Lock()
         self._kept: dict[_Key, tuple[float, list[dict[str, Any]]]] = {}
         self._running: dict[_Key, str] = {}
@@ -61,7 +63,7 @@ class OptionsCache:
         key = (tenant, provider, json.dumps(encode(params), sort_keys=True))
         with self._lock:
             until, options = self._kept.get(key, (0.0, []))
-        return key, options if until > time.monotonic() else None
+        return key, options if until > self._now() else None
 
     def _under_way(self, key: _Key) -> str | None:
         with self._lock:
@@ -80,7 +82,7 @@ class OptionsCache:
         definition = self._definitions.get(key[1])
         lifetime = 0.0 if definition is None else definition.cache_ttl
         with self._lock:
-            self._kept[key] = (time.monotonic() + lifetime, options)
+            self._kept[key] = (self._now() + lifetime, options)
             while len(self._kept) > _MOST:
                 del self._kept[next(iter(self._kept))]
         return options

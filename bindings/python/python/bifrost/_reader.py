@@ -15,8 +15,22 @@ from ._kinds import converts_itself, is_model
 from ._members import MEMBERS
 from ._params import Param
 from ._shape import (
-    SCALARS, Alias, Anything, Array, Choice, Custom, Field, Fixed, Labelled, Model, OneOf, Record, Scalar, Shape, Table,
-)  # fmt: skip
+    SCALARS,
+    Alias,
+    Anything,
+    Array,
+    Choice,
+    Custom,
+    Field,
+    Fixed,
+    Labelled,
+    Model,
+    OneOf,
+    Record,
+    Scalar,
+    Shape,
+    Table,
+)
 
 _CONTAINERS: dict[object, type] = {
     list: list, abc.Sequence: list, abc.MutableSequence: list, abc.Collection: list, abc.Iterable: list,
@@ -94,7 +108,7 @@ class HintReader:
             if args and not _is_text(self.read(args[0], scope)):
                 raise UnsupportedHint.of(hint, "the keys of JSON objects are text: use dict[str, ...]")
             return Table(self.read(args[1], scope) if args else Anything())
-        if kind is tuple and args[-1:] != (...,) and (args or hint is not typing.Tuple):
+        if kind is tuple and args[-1:] != (...,) and (args or hint is not typing.Tuple):  # noqa: UP006
             return Fixed(tuple(self.read(arg, scope) for arg in args))
         return Array(kind, self.read(args[0], scope) if args else Anything())
 

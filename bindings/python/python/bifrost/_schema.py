@@ -20,9 +20,22 @@ from ._hints import UnsupportedHint, show
 from ._params import Param
 from ._reader import HintReader
 from ._shape import (
-    ABSENT, Alias, Anything, Array, Choice, Custom, Field, Fixed, Labelled, Model, OneOf, Record, Scalar,
-    Shape, Table,
-)  # fmt: skip
+    ABSENT,
+    Alias,
+    Anything,
+    Array,
+    Choice,
+    Custom,
+    Field,
+    Fixed,
+    Labelled,
+    Model,
+    OneOf,
+    Record,
+    Scalar,
+    Shape,
+    Table,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -292,7 +305,9 @@ def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
         return [_renamed(item, names) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {key: _renamed_ref(value, names) if key == "$ref" else _renamed(value, names) for key, value in schema.items()}
+    return {
+        key: _renamed_ref(value, names) if key == "$ref" else _renamed(value, names) for key, value in schema.items()
+    }
 
 
 def _renamed_ref(reference: Any, names: Mapping[str, str]) -> Any:

@@ -9,7 +9,7 @@ import types
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Literal, Union
+from typing import Any, Literal
 from uuid import UUID
 
 from ._params import Param
@@ -105,7 +105,7 @@ class Labelled:
     hint: object
 
 
-Shape = Union[Anything, Scalar, Choice, OneOf, Array, Fixed, Table, Record, Model, Custom, Alias, Labelled]
+Shape = Anything | Scalar | Choice | OneOf | Array | Fixed | Table | Record | Model | Custom | Alias | Labelled
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,11 @@ class Signature:
         return reader.read(evaluate(hint, self._scope, localns), self._scope)
 
     def _field(
-        self, reader: HintReader, builder: SchemaBuilder, parameter: inspect.Parameter, localns: Mapping[str, Any] | None
+        self,
+        reader: HintReader,
+        builder: SchemaBuilder,
+        parameter: inspect.Parameter,
+        localns: Mapping[str, Any] | None,
     ) -> Field:
         shape = self._shape(reader, parameter.annotation, localns)
         # Limits that do not apply are found by building: here, where the parameter is known.

@@ -10,13 +10,13 @@ import asyncio
 import contextvars
 import datetime
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _steps
 from ._calls import block, wait
 from ._definition import definition_of
-from ._errors import Cancelled, describe
+from ._errors import Cancelled, NotFound, describe
 from ._forms import AsyncStepForm, StepForm
 from ._native import Pending, Run
 from .graph import AsyncGraph, Graph
@@ -52,6 +52,17 @@ class Config(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         return block(self._run.config(key))
+
+    # What a mapping inherits waits for a KeyError, which `NotFound` is not.
+    def get(self, key: str, default: Any = None) -> Any:
+        """A value, or ``default`` when nobody has set it."""
+        try:
+            return self[key]
+        except NotFound:
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key, self) is not self
 
     def __iter__(self) -> Any:
         raise TypeError("configuration is read by key: what a tenant inherits has no list")
@@ -200,9 +211,11 @@ class AsyncContext(_Base):
     @overload
     def step(self, name: str, /) -> AsyncStepForm: ...
     @overload
-    def step(self, name: str, function: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> Awaitable[T]: ...
+    def step(
+        self, name: str, function: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
-    def step(self, name: str, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Awaitable[T]: ...
+    def step(self, name: str, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, T]: ...
     def step(self, name: str, function: Callable[..., Any] | None = None, /, *args: Any, **kwargs: Any) -> Any:
         """Runs ``function(*args, **kwargs)`` once and stores its result, which must have a form as JSON; on resume the
         stored result is returned and the function does not run.
@@ -225,7 +238,7 @@ class AsyncContext(_Base):
         *args: Any,
         probe: Callable[..., Any] | None = None,
         **kwargs: Any,
-    ) -> Awaitable[T]: ...
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
     def effect(
         self,
@@ -235,7 +248,7 @@ class AsyncContext(_Base):
         *args: Any,
         probe: Callable[..., Any] | None = None,
         **kwargs: Any,
-    ) -> Awaitable[T]: ...
+    ) -> Coroutine[Any, Any, T]: ...
     def effect(
         self,
         name: str,

@@ -328,6 +328,8 @@ class Simulators:
             "cut_body": {"kind": "cut_body", "after_bytes": 10},
             "garbage": {"kind": "malformed_json"},
         }
+        if kind not in faults:
+            raise ValueError(f"there is no fault {kind!r}; use one of: {', '.join(faults)}")
         rule = {
             "fault": faults[kind],
             "provider": provider,

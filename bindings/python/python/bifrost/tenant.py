@@ -71,7 +71,7 @@ class Tenant(_Base):
         idempotency_key: str | None = None,
         at: datetime.datetime | None = None,
     ) -> Execution:
-        """The same with parameters as a mapping, an idempotency key, a time to start at. See :meth:`AsyncTenant.start`."""
+        """The same with parameters as a mapping, a key, a time to start at. See :meth:`AsyncTenant.start`."""
         name = self._core.named(workflow)
         native = wait(self._starting(name, params or {}, idempotency_key, at))
         return Execution(self._core, native, name)

@@ -14,7 +14,7 @@ import asyncio
 import datetime
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,7 +91,7 @@ class Clock:
             return execution.outcome(timeout)
 
     @contextmanager
-    def automatic(self) -> Iterator[None]:
+    def automatic(self) -> Generator[None, None, None]:
         """Inside, the clock moves by itself: whenever its hubs rest, it jumps to the next time somebody waits for.
 
         >>> with clock.automatic():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from typing import Any, cast
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_lists_of_several_pages(halopsa: HaloPsa) -> None:
 
 def test_misuse_is_refused(halopsa: HaloPsa) -> None:
     with pytest.raises(TypeError):
-        halopsa.tickets.create(sumary="x")
+        cast(Any, halopsa.tickets).create(sumary="x")
     with pytest.raises(errors.InvalidInput, match="summary"):
         halopsa.tickets.create(NewTicket(summary=" "))
     with pytest.raises(errors.InvalidInput, match="24 hours"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import bifrost
 import bifrost._errors as errors
 from bifrost import Context, Hub, workflow
 from bifrost.graph import Graph, NewUser
@@ -56,4 +57,3 @@ def test_within_a_workflow_it_is_filled_in_where_it_is_sent() -> None:
         "a@contoso.com",
         "b.a@contoso.com",
     ]
-    assert bifrost.Secret is not None

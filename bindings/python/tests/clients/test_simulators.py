@@ -22,6 +22,8 @@ def test_faults_strike_what_matches_and_are_forgotten(graph: Graph, simulators: 
     simulators.fault("status", status=400)
     with pytest.raises(errors.Rejected):
         graph.users.get("admin@contoso.com")
+    with pytest.raises(ValueError, match="lost_answer"):
+        simulators.fault("lost")  # type: ignore[arg-type]
     simulators.clear_faults()
     graph.users.get("admin@contoso.com")
     assert [record["fault"] for record in simulators.requests("graph") if "fault" in record][:2] == ["status"] * 2

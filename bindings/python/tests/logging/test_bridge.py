@@ -141,9 +141,7 @@ def test_a_handler_that_raises_does_not_end_it(kept: Kept, monkeypatch: pytest.M
     assert vars(kept.named(SAID)[-1])["tenant"] == "second"
 
 
-def test_a_handler_that_hangs_holds_nobody_up_and_losses_are_told(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_handler_that_hangs_holds_nobody_up_and_losses_are_told(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_bridge, "CAPACITY", 2)
     free = threading.Event()
     kept.addFilter(lambda record: free.wait(20))

@@ -104,7 +104,7 @@ def test_what_sounds_like_a_secret_is_not_chosen() -> None:
     class Row:
         name: str = "n"
         client_secret: str = SECRET
-        accessToken: str = SECRET  # noqa: N815
+        accessToken: str = SECRET
         Password: str = SECRET
         extra: dict[str, str] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
 if importlib.util.find_spec("bifrost") is None:
     sys.path.insert(0, str(Path(__file__).parents[2] / "python"))
 

@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any, Dict, List, Literal, NamedTuple, NewType, Optional, TypedDict, Union
 
 
-
 class Role(enum.Enum):
     USER = "user"
     ADMIN = "admin"

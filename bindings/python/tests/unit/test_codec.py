@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 import sample_models as m
+
 from bifrost._codec import MAX_DEPTH, CodecError, decoder, encode
 from bifrost._params import Param
 
@@ -322,5 +323,3 @@ def test_pydantic_is_not_imported_for_its_own_sake() -> None:
     root = Path(bifrost._codec.__file__).parents[1]
     code = "import sys, bifrost._definition; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
-
-

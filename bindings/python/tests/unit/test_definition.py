@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, List, NoReturn, Optional
 import jsonschema
 import pytest
 import sample_models as m
+
 from bifrost._codec import CodecError
 from bifrost._definition import Definition, Option, Retry, data_provider, definition_of, definitions, workflow
 from bifrost._params import Param
@@ -101,7 +102,7 @@ def test_bind_decodes_what_needs_it() -> None:
     params = {"first_name": "Zoë", "start": "2026-03-01"}
     assert ONBOARD.bind(params) == {"first_name": "Zoë", "start": date(2026, 3, 1)}
     assert params["start"] == "2026-03-01"
-    with pytest.raises(CodecError, match="^/start: not a date$"):
+    with pytest.raises(CodecError, match=r"^/start: not a date$"):
         ONBOARD.bind({"start": "soon"})
 
 
@@ -166,8 +167,8 @@ def test_a_default_without_json_form_only_makes_it_optional() -> None:
 
 def test_every_argument_is_noted() -> None:
     @workflow(
-        name="n_1", description="d", timeout=timedelta(minutes=2), queue_timeout=3, step_timeout=0.5, isolation="thread",
-        retry=Retry(5, timedelta(seconds=1), 30, only=["throttled"]),
+        name="n_1", description="d", timeout=timedelta(minutes=2), queue_timeout=3, step_timeout=0.5,
+        isolation="thread", retry=Retry(5, timedelta(seconds=1), 30, only=["throttled"]),
     )  # fmt: skip
     def function(ctx: Any) -> None:
         """Not this."""
@@ -278,7 +279,6 @@ def nested_raw(ctx: Any, data: Optional[List[bytes]]) -> None: ...
 def limited(ctx: Any, on: Annotated[bool, Param(min=1)]) -> None: ...
 def raw_result(ctx: Any) -> bytes:
     return b""
-
 
 
 def raw_rest(ctx: Any, **rest: bytes) -> None: ...
@@ -465,7 +465,7 @@ def test_the_same_function_again_replaces_itself(first: tuple[str, ...], second:
 )
 def test_two_functions_of_one_name_are_refused_with_both_places(first: Any, second: Any) -> None:
     run_cell(CELL.format(first[0], 1), *first[1:])
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
         run_cell(CELL.format(second[0], 2), *second[1:])
     assert f"{first[2]}:1 ({first[0]})" in str(caught.value)
     assert f"{second[2]}:1 ({second[0]})" in str(caught.value)
@@ -474,6 +474,7 @@ def test_two_functions_of_one_name_are_refused_with_both_places(first: Any, seco
 
 def test_a_workflow_inside_a_function_reserves_no_name() -> None:
     for result in (1, 2):
+
         def make(result: int = result) -> None:
             @workflow
             def inside(ctx: Any) -> int:
@@ -621,7 +622,8 @@ def test_docstring_arguments_in_both_styles() -> None:
 
 
 def test_python_before_postponed_annotations_reads_the_same() -> None:
-    source = "from typing import Any\nfrom datetime import date\ndef f(ctx: Any, a: date, b: 'list[date]' = []) -> date: ...\n"
+    source = "from typing import Any\nfrom datetime import date\n"
+    source += "def f(ctx: Any, a: date, b: 'list[date]' = []) -> date: ...\n"
     schemas = []
     for head in ("", "from __future__ import annotations\n"):
         namespace: dict[str, Any] = {"__name__": "postponed"}

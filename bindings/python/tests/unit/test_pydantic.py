@@ -6,6 +6,7 @@ from typing import Annotated, Any, List, Optional, Tuple
 
 import jsonschema
 import pytest
+
 from bifrost._codec import CodecError, decoder, encode
 from bifrost._definition import definition_of, workflow
 from bifrost._schema import schema_of

@@ -14,6 +14,7 @@ from uuid import UUID
 import jsonschema
 import pytest
 import sample_models as m
+
 from bifrost._codec import encode
 from bifrost._hints import UnsupportedHint
 from bifrost._params import Param
@@ -74,8 +75,16 @@ def plain(hint: Any) -> dict[str, Any]:
         (abc.Mapping[str, Any], [{"a": 1}], [[]]),
         (m.Point, [{"x": 1}, {"x": 1, "y": 2}], [[1, 2], {"y": 1}, {"x": 1, "z": 1}]),
         (m.Address, [{}, {"street": "a", "since": "2026-01-01"}, {"other": 1}], [{"street": 1}, {"since": "never"}]),
-        (m.Hire, [{"name": "Zoë", "start": "2026-03-01", "mail": None}], [{"name": "Zoë"}, {"name": "Z", "start": "x"}]),
-        (m.Node, [{"value": 1, "children": [{"value": 2, "parent": None}]}], [{"value": 1, "children": [{"value": "x"}]}]),
+        (
+            m.Hire,
+            [{"name": "Zoë", "start": "2026-03-01", "mail": None}],
+            [{"name": "Zoë"}, {"name": "Z", "start": "x"}],
+        ),
+        (
+            m.Node,
+            [{"value": 1, "children": [{"value": 2, "parent": None}]}],
+            [{"value": 1, "children": [{"value": "x"}]}],
+        ),
         (m.Payment, [{"kind": "card", "number": "1"}], [{"kind": "card", "due": "2026-01-01"}, {"kind": "x"}]),
         (m.GraphUser, [{"Id": "1", "more": 2}], [[], None]),
     ],
@@ -257,7 +266,7 @@ class Inner:
 
 
 def test_a_refusal_names_the_field_it_is_about() -> None:
-    with pytest.raises(UnsupportedHint, match="field 'inner' of Holder|field 'raw' of Inner: bytes is not supported"):
+    with pytest.raises(UnsupportedHint, match=r"field 'inner' of Holder|field 'raw' of Inner: bytes is not supported"):
         schema_of(Holder)
 
 

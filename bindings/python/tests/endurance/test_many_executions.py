@@ -1,0 +1,88 @@
+"""Many executions in one process: nothing of them stays. ``BIFROST_EXECUTIONS=100000`` is the long form."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+EXECUTIONS = int(os.environ.get("BIFROST_EXECUTIONS", "10000"))
+LONG = EXECUTIONS >= 100_000
+#: Before this many, pools, caches and allocators grow to what they need.
+WARM = 10_000 if LONG else 2_000
+#: How much more memory there may be at the end: fewer executions show less of a leak and more of the noise.
+GROWTH = 1.05 if LONG else 1.25
+
+PROGRAM = """
+import asyncio, gc, os, sys, threading
+from bifrost import AsyncContext, Context, Hub, workflow
+
+warm, executions, in_flight = map(int, sys.argv[1:])
+
+@workflow
+async def endures_async(ctx: AsyncContext, number: int) -> int:
+    return await ctx.step("one", lambda: number)
+
+@workflow
+def endures_plain(ctx: Context, number: int) -> int:
+    return ctx.step("one", lambda: number)
+
+def measure():
+    gc.collect()
+    with open("/proc/self/statm") as statm:
+        resident = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    counts = len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")), threading.active_count()
+    print(*counts, resident, len(gc.get_objects()), flush=True)
+
+async def main():
+    async with Hub.open(DATA, workflows=[endures_async, endures_plain]) as hub:
+        tenant = await hub.create_tenant("contoso", quota={"max_in_flight": 1000})
+        numbers = iter(range(executions))
+        done = 0
+
+        async def work():
+            nonlocal done
+            for number in numbers:
+                execution = await tenant.run((endures_async, endures_plain)[number % 2], number=number)
+                assert await execution == number
+                done += 1
+                if done == warm:
+                    measure()
+
+        await asyncio.gather(*(work() for _ in range(in_flight)))
+        assert done == executions
+        measure()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measured by way of /proc")
+def test_executions_leave_nothing_behind(start: Callable[..., object]) -> None:
+    program = start(PROGRAM.replace("DATA", repr("data")), str(WARM), str(EXECUTIONS), "50")
+    code, printed, complaints = program.end(timeout=900)  # type: ignore[attr-defined]
+    assert (code, complaints) == (0, "")
+    before, after = ([int(word) for word in line.split()] for line in printed.splitlines())
+    assert after[0] <= before[0] + 1, f"native threads: {before[0]} → {after[0]}"
+    assert after[1] <= before[1] + 2, f"descriptors: {before[1]} → {after[1]}"
+    assert after[2] <= before[2], f"Python threads: {before[2]} → {after[2]}"
+    assert after[3] <= before[3] * GROWTH, f"bytes: {before[3]} → {after[3]} after {EXECUTIONS} executions"
+    assert after[4] <= before[4] * 1.01 + 100, f"objects: {before[4]} → {after[4]}"
+
+
+def test_an_event_loop_leaves_no_descriptor() -> None:
+    """Each loop that a hub was used on has a mailbox; it goes with its loop."""
+    from bifrost import Hub
+
+    async def main() -> None:
+        async with Hub.open(workflows=[]) as hub:
+            await hub.create_tenant("contoso")
+
+    asyncio.run(main())
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        asyncio.run(main())
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
