@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from commandline import Cli
 
 from bifrost.cli import Exit
-
-from .conftest import Cli
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 
