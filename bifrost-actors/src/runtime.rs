@@ -34,6 +34,8 @@ pub(crate) struct HubRuntime {
     pub(crate) epoch: u64,
     /// The hub was shut down in order before this start.
     pub(crate) clean_start: bool,
+    /// What had not ended is taken up; else this hub only has a look.
+    pub(crate) takes_up: bool,
     pub(crate) tenants: Mutex<HashMap<TenantId, Arc<TenantShared>>>,
     pub(crate) admission: Semaphore,
     pub(crate) closed: AtomicBool,

@@ -71,9 +71,8 @@ def main() -> None:
             prepare(tenant)
             for finding in look_at(tenant):
                 total += finding.cost
-                print(
-                    f"{finding.tenant:10} {finding.sku:22} {finding.seats:>3} × {finding.reason:45} {finding.cost:>9.2f}"
-                )
+                what = f"{finding.seats} {finding.sku}: {finding.reason}"
+                print(f"{finding.tenant:10} {what:60} {finding.cost:>9.2f}")
     print(f"{total:.2f} per month for nothing")
 
 

@@ -69,6 +69,50 @@ async fn a_look_at_the_store_takes_nothing_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_at_the_store_can_cancel_one_execution_and_leave_the_others() {
+    let disk = Disk::new();
+    let hub = disk.hub().with_workflow(nap(60)).start().await.unwrap();
+    let tenant = contoso(&hub).await;
+    let (unwanted, other) = (tenant.run("nap", ()).await.unwrap(), tenant.run("nap", ()).await.unwrap());
+    pause(Duration::from_secs(1)).await;
+    let look = disk.hub().without_taking_up().start().await.unwrap();
+    look.tenant("contoso").unwrap().cancel(unwanted.id(), "not needed").await.unwrap();
+    look.shutdown(Duration::from_secs(5)).await.unwrap();
+    let hub = disk.hub().with_workflow(nap(60)).start().await.unwrap();
+    let tenant = hub.tenant("contoso").unwrap();
+    let unwanted = tenant.execution(unwanted.id()).await.unwrap();
+    assert_eq!(unwanted.wait().await.unwrap().state, ExecutionState::Cancelled);
+    let other = tenant.execution(other.id()).await.unwrap();
+    assert_eq!(other.wait().await.unwrap().state, ExecutionState::Succeeded);
+    assert_eq!(other.record().await.unwrap().recoveries, 1, "a look is no orderly end of the hub that worked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_without_the_workflow_at_hand_is_kept() {
+    let disk = Disk::new();
+    let write = || {
+        workflow("write", |ctx: Context, (): ()| async move {
+            ctx.effect("send")
+                .run(|_| async { Err::<u32, _>(bifrost::Error::new(ErrorKind::UnknownOutcome, "send", "lost")) })
+                .await
+        })
+        .unwrap()
+    };
+    let hub = disk.hub().with_workflow(write()).start().await.unwrap();
+    let handle = contoso(&hub).await.run("write", ()).await.unwrap();
+    eventually("a person is asked", async || handle.record().await.unwrap().attention.is_some()).await;
+    let look = disk.hub().without_taking_up().start().await.unwrap();
+    let tenant = look.tenant("contoso").unwrap();
+    tenant.resolve(handle.id(), Resolution::Done { result: 7.into() }).await.unwrap();
+    let attention = tenant.execution(handle.id()).await.unwrap().record().await.unwrap().attention;
+    assert_eq!(attention, Some(Attention::WorkflowMissing));
+    look.shutdown(Duration::from_secs(5)).await.unwrap();
+    let hub = disk.hub().with_workflow(write()).start().await.unwrap();
+    let resumed = hub.tenant("contoso").unwrap().execution(handle.id()).await.unwrap();
+    assert_eq!(resumed.wait().await.unwrap().into_output().unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_execution_that_keeps_killing_the_process_is_set_aside() {
     let disk = Disk::new();
     let hang = || nap(86_400 * 365);

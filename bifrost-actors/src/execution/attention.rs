@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Resolution, StepState};
+use bifrost_core::workflow::Deadlines;
 use bifrost_core::{Error, ErrorKind, Principal, Result};
 
 use super::message::ExecutionMessage;
@@ -84,7 +85,8 @@ impl Running<'_> {
     /// Gets in line again.
     async fn leave_attention(&mut self, reason: Option<String>, audit: AuditRecord) -> Result<()> {
         // It has waited for a person, not for a slot: its time in the queue begins now.
-        let queue = self.state.registered().map(|workflow| workflow.spec().deadlines().queue).unwrap_or_default();
+        let workflow = self.state.registered();
+        let queue = workflow.as_ref().map_or(Deadlines::default().queue, |workflow| workflow.spec().deadlines().queue);
         let queue_deadline = self.state.tenant.hub.clock.now().saturating_add(queue);
         let change = move |record: &mut ExecutionRecord| {
             record.attention = None;
@@ -95,6 +97,10 @@ impl Running<'_> {
             record.become_state(ExecutionState::Pending)
         };
         self.commit(change, reason, Some(audit)).await?;
+        if workflow.is_none() {
+            // The decision is kept; there is no code here to go on with.
+            return self.set_aside(Attention::WorkflowMissing).await;
+        }
         self.wait_for_start();
         Ok(())
     }

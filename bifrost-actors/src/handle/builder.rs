@@ -130,7 +130,7 @@ impl HubBuilder {
     }
 
     /// Leaves executions that had not ended where they are, for a look at the store: they go on with the next hub that
-    /// is started without this.
+    /// is started without this. One that is decided about or cancelled is taken up for that alone.
     pub fn without_taking_up(mut self) -> Self {
         self.takes_up = false;
         self
@@ -167,6 +167,7 @@ impl HubBuilder {
             directory,
             epoch: before.epoch + 1,
             clean_start: before.clean,
+            takes_up: self.takes_up,
             tenants: Mutex::default(),
             closed: AtomicBool::new(false),
             root: OnceLock::new(),
@@ -184,7 +185,7 @@ impl HubBuilder {
                 tracing::error!(%tenant, %error, "a deleted tenant could not be erased yet");
             }
         }
-        if self.takes_up {
+        if hub.runtime().takes_up {
             hub.take_up_everything().await?;
         }
         Ok(hub)

@@ -143,17 +143,12 @@ impl Hub {
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(error),
         };
-        if !may_work {
+        if !may_work || !self.0.runtime.takes_up {
             return Ok(());
         }
         let guard = self.enter(tenant).await?;
-        let actor = guard.0.actor()?;
         for id in executions {
-            // Shown before the actor hears of it: whoever asks now waits for it instead of finding nobody.
-            guard.0.show(id);
-            actor
-                .cast(TenantMessage::Recover(id))
-                .map_err(|_| bifrost_core::Error::internal("take up execution", "the tenant's actor has ended"))?;
+            guard.0.take_up(id)?;
         }
         Ok(())
     }
@@ -208,7 +203,9 @@ impl Hub {
         let scope = Scope::hub();
         let sealer = runtime.keys.sealer(&scope).await?;
         let store = TenantStore::new(Arc::clone(&runtime.store), scope, sealer);
-        write(&store, &HubRecord { epoch: runtime.epoch, clean: true }).await
+        // A look changes nothing about how the last hub ended that worked.
+        let clean = runtime.takes_up || runtime.clean_start;
+        write(&store, &HubRecord { epoch: runtime.epoch, clean }).await
     }
 }
 

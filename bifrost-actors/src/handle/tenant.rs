@@ -5,10 +5,11 @@ use bifrost_core::execution::{ExecutionRecord, Resolution};
 use bifrost_core::store::Scan;
 use bifrost_core::store::chain::Head;
 use bifrost_core::store::key::Kind;
+use bifrost_core::time::within;
 use bifrost_core::{
     Error, ErrorKind, ExecutionId, IdempotencyKey, Principal, Result, TenantId, TenantRecord, Timestamp, WorkflowName,
 };
-use ractor::RpcReplyPort;
+use ractor::{ActorRef, RpcReplyPort};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -192,10 +193,36 @@ impl Tenant {
                 .retry(bifrost_core::Retry::Later)),
             None => {
                 let record = load::record(&guard.0.store, id).await?;
+                if !record.state.is_terminal() && !self.hub.runtime().takes_up {
+                    let actor = self.take_up(&guard.0, id).await?;
+                    return self.hub.runtime().ask(&actor, message).await?;
+                }
                 let message = format!("the execution is {}", record.state);
                 Err(Error::new(ErrorKind::Conflict, "call execution", message).with("execution", id))
             }
         }
+    }
+
+    /// Takes up one execution in a hub that takes up nothing by itself.
+    async fn take_up(&self, shared: &TenantShared, id: ExecutionId) -> Result<ActorRef<ExecutionMessage>> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(5);
+        let runtime = self.hub.runtime();
+        shared.take_up(id)?;
+        let there = async {
+            loop {
+                match shared.live(id) {
+                    Some(known) => match known.actor {
+                        Some(actor) => return Some(actor),
+                        None => runtime.clock.sleep(LOOK_AGAIN).await,
+                    },
+                    None => return None,
+                }
+            }
+        };
+        within(runtime.clock.as_ref(), runtime.config.call_deadline, there).await.flatten().ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, "take up execution", "it could not be read in time")
+                .with("execution", id)
+        })
     }
 
     /// Its connections.

@@ -135,6 +135,14 @@ impl TenantShared {
         self.lock_executions().get(&id).cloned()
     }
 
+    /// Has a stored execution taken up.
+    pub(crate) fn take_up(&self, id: ExecutionId) -> Result<()> {
+        // Shown before the actor hears of it: whoever asks now waits for it instead of finding nobody.
+        self.show(id);
+        let told = self.actor()?.cast(TenantMessage::Recover(id));
+        told.map_err(|_| Error::internal("take up execution", "the tenant's actor has ended"))
+    }
+
     /// Shows a stored execution that is about to be taken up.
     pub(crate) fn show(&self, id: ExecutionId) {
         let entry = || LiveExecution { live: Live::new(id), actor: None };

@@ -8,10 +8,9 @@ import sys
 import time
 
 import pytest
+from commandline import Cli, Wait
 
 from bifrost.cli import Exit
-
-from .conftest import Cli, Wait
 
 
 def test_parameters_are_read_by_the_schema(contoso: Cli) -> None:

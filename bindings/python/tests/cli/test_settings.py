@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from bifrost.cli import Exit
+from commandline import Cli
 
-from .conftest import Cli
+from bifrost.cli import Exit
 
 
 def test_tenants_are_made_listed_and_switched(cli: Cli) -> None:

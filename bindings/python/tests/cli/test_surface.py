@@ -8,13 +8,12 @@ import subprocess
 import sys
 
 import pytest
+from commandline import Cli
 
 import bifrost
 from bifrost.cli import Exit
 from bifrost.cli._exit import HELP
 from bifrost.cli._parser import COMMANDS
-
-from .conftest import Cli
 
 NAMES = [name for name, _, _ in COMMANDS]
 
