@@ -61,7 +61,7 @@ async fn a_look_at_the_store_takes_nothing_up() {
         let found = look.tenant("contoso").unwrap().executions(None, 10).await.unwrap();
         assert_eq!(found[0].id, handle.id());
         assert!(!found[0].state.is_terminal() && found[0].attention.is_none());
-        pause(Duration::from_secs(600)).await;
+        pause(Duration::from_secs(30)).await;
     }
     let hub = disk.hub().with_workflow(nap(60)).start().await.unwrap();
     let resumed = hub.tenant("contoso").unwrap().execution(handle.id()).await.unwrap();

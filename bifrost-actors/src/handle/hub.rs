@@ -21,7 +21,6 @@ use super::tenant::Tenant;
 use super::tenants::Tenants;
 use crate::hub::message::HubMessage;
 use crate::runtime::HubRuntime;
-use crate::tenant::message::TenantMessage;
 use crate::tenant::shared::InUse;
 
 /// A running hub. Cheap to clone; the hub ends with [`Hub::shutdown`], or with the runtime it lives in.

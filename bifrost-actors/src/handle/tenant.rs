@@ -12,6 +12,7 @@ use bifrost_core::{
 use ractor::{ActorRef, RpcReplyPort};
 use serde::Serialize;
 use serde_json::Value;
+use std::time::Duration;
 
 use super::connections::Connections;
 use super::execution::ExecutionHandle;
@@ -21,7 +22,7 @@ use super::snapshot::TenantSnapshot;
 use crate::execution::load;
 use crate::execution::message::ExecutionMessage;
 use crate::tenant::admission::{self, Request};
-use crate::tenant::shared::InUse;
+use crate::tenant::shared::{InUse, TenantShared};
 
 /// Works for one tenant. No call takes a tenant again.
 #[derive(Debug, Clone)]

@@ -87,7 +87,6 @@ def test_what_needs_a_person_waits_until_it_is_decided(contoso: Cli) -> None:
     assert (doctor.code, [finding["what"] for finding in wrong]) == (Exit.FAILED, ["contoso/doubtful"])
 
 
-@pytest.mark.xfail(strict=True, reason="the hub gives what is resolved without its workflow no time in the queue")
 def test_a_decision_is_kept_until_its_workflow_runs(contoso: Cli) -> None:
     contoso("run", "wf.py:doubtful", "-t", "contoso")
     (record,) = contoso("runs", "list", "--json").lines

@@ -14,7 +14,8 @@ from ._failures import Failure, Usage
 
 
 def to_look(arguments: argparse.Namespace, *, create: bool = False) -> Opening:
-    """The hub of the data folder, without taking up what is unfinished in it: nothing runs and nothing is moved.
+    """The hub of the data folder, without taking up what is unfinished in it: nothing runs and nothing is moved. An
+    execution that is decided about or cancelled is taken up for that alone.
 
     Raises ``Failure`` when there is no hub in it, unless it may be made.
     """
@@ -23,13 +24,6 @@ def to_look(arguments: argparse.Namespace, *, create: bool = False) -> Opening:
         message = f"there is no hub in {path}"
         raise Failure(message, next_action="name its folder with --data DIR, or make a tenant: bifrost tenants create")
     return Hub.open(path, workflows=[], look=True, **_providers(arguments))
-
-
-def to_decide(arguments: argparse.Namespace) -> Opening:
-    """The same for decisions about executions, which are taken up for that. None of them has its code here: those that
-    could run are set aside until a hub with their workflow is opened, and go on by themselves then."""
-    to_look(arguments)
-    return Hub.open(folder(arguments), workflows=[], **_providers(arguments))
 
 
 def to_work(arguments: argparse.Namespace, **options: Any) -> Opening:

@@ -108,7 +108,7 @@ def tail(arguments: argparse.Namespace, out: Output) -> int:
 def resolve(arguments: argparse.Namespace, out: Output) -> int:
     """``runs resolve``."""
     result = None if arguments.result is None else json_or_text(arguments.result)
-    with _open.to_decide(arguments) as hub:
+    with _open.to_look(arguments) as hub:
         tenant, execution = _found(hub, arguments)
         _once_there(lambda: tenant.resolve(arguments.id, arguments.decision, result))
         record = execution.record()
@@ -119,7 +119,7 @@ def resolve(arguments: argparse.Namespace, out: Output) -> int:
 
 def cancel(arguments: argparse.Namespace, out: Output) -> int:
     """``runs cancel``."""
-    with _open.to_decide(arguments) as hub:
+    with _open.to_look(arguments) as hub:
         tenant, execution = _found(hub, arguments)
         _once_there(lambda: execution.cancel(arguments.reason))
         execution.outcome(_PATIENCE)
