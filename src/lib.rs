@@ -45,6 +45,8 @@ pub use bifrost_core::{
 pub use bifrost_core::{
     audit, connection, credential, event, execution, integration, policy, secret, store, tenant, time,
 };
+#[cfg(any(feature = "graph", feature = "halopsa"))]
+pub use bifrost_integrations::call;
 #[cfg(feature = "graph")]
 pub use bifrost_integrations::graph;
 #[cfg(feature = "halopsa")]

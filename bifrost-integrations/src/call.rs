@@ -1,9 +1,11 @@
 //! What the typed clients share: requests built without I/O, and answers read into types.
 
+use std::fmt;
+
 use bifrost_core::{Error, ErrorKind, Result, Retry};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 #[cfg(feature = "graph")]
@@ -58,7 +60,8 @@ impl Query {
     /// Appends the parameters to `path`.
     fn append_to(&self, path: &mut String) {
         for (position, (name, value)) in self.0.iter().enumerate() {
-            path.push(if position == 0 { '?' } else { '&' });
+            let first = position == 0 && !path.contains('?');
+            path.push(if first { '?' } else { '&' });
             path.extend(utf8_percent_encode(name, NAME));
             path.push('=');
             path.extend(utf8_percent_encode(value, VALUE));
@@ -93,6 +96,46 @@ pub(crate) fn with_json<B: Serialize + ?Sized>(method: Method, path: &str, body:
     build(method, path, &Query::new(), bytes.into(), Some(json))
 }
 
+/// A request that no typed call covers: `path` below the connection's base URL, with `headers` and `body` as they are.
+///
+/// # Errors
+/// `InvalidInput` for a path that is not relative to the base URL or would climb out of it.
+pub fn raw(
+    method: Method,
+    path: &str,
+    query: &Query,
+    headers: HeaderMap,
+    body: impl Into<Bytes>,
+) -> Result<Request<Bytes>> {
+    check_path(path)?;
+    let mut request = build(method, path, query, body.into(), None)?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// A path the caller wrote: it stays below the base URL, whoever decodes it.
+fn check_path(path: &str) -> Result<()> {
+    let refuse = |message: &str| Err(Error::invalid("build request", message).with("path", path));
+    if !path.starts_with('/') || path.starts_with("//") {
+        return refuse("the path does not start with one `/`: it is relative to the connection's base URL");
+    }
+    if path.contains(['#', '\\']) || path.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return refuse("the path contains a character that does not belong there; encode it");
+    }
+    let (segments, options) = path.split_once('?').map_or((path, None), |(path, options)| (path, Some(options)));
+    if options.is_some_and(|options| options.contains('?')) {
+        return refuse("the path contains a second `?`; encode it");
+    }
+    let climbs = segments.split('/').any(|segment| {
+        let decoded = percent_decode_str(segment).decode_utf8_lossy();
+        matches!(decoded.as_ref(), "." | "..") || decoded.contains("/..") || decoded.contains("../")
+    });
+    if climbs {
+        return refuse("the path climbs out of the base URL");
+    }
+    Ok(())
+}
+
 fn build(method: Method, path: &str, query: &Query, body: Bytes, kind: Option<HeaderValue>) -> Result<Request<Bytes>> {
     let mut target = path.to_owned();
     query.append_to(&mut target);
@@ -113,6 +156,20 @@ fn build(method: Method, path: &str, query: &Query, body: Bytes, kind: Option<He
 /// `Unavailable` when the provider answered a read with something else, `UnknownOutcome` for a write.
 pub(crate) fn read_json<T: DeserializeOwned>(response: &Response<Bytes>, endpoint: &'static str) -> Result<T> {
     serde_json::from_slice(response.body()).map_err(|error| unexpected(response, endpoint).source(error))
+}
+
+/// Writes a resume token as text.
+pub(crate) fn write_token<T: Serialize>(f: &mut fmt::Formatter<'_>, token: &T) -> fmt::Result {
+    f.write_str(&serde_json::to_string(token).map_err(|_| fmt::Error)?)
+}
+
+/// Reads a resume token that was written as text.
+///
+/// # Errors
+/// `InvalidInput`.
+pub(crate) fn read_token<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::invalid("resume list", "this is no resume token of such a list").source(error))
 }
 
 /// Reads `null` as the default: providers write it for lists and numbers too.
@@ -152,6 +209,34 @@ mod tests {
         }
         for text in ["", ".", ".."] {
             assert_eq!(segment("id", text).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn written_paths_stay_below_the_base() {
+        let of = |path: &str| {
+            let query = Query::new().with("$top", 5);
+            raw(Method::GET, path, &query, HeaderMap::new(), Bytes::new()).map(|request| request.uri().to_string())
+        };
+        assert_eq!(of("/users/a@b.c/manager").unwrap(), "/users/a@b.c/manager?$top=5");
+        assert_eq!(of("/users?$select=id").unwrap(), "/users?$select=id&$top=5");
+        assert!(of("/a/b..c/.d").is_ok());
+        for path in [
+            "",
+            "users",
+            "//evil.example/x",
+            "https://evil.example/x",
+            "/a/../b",
+            "/./a",
+            "/a/%2e%2e/b",
+            "/a%2f..%2fb",
+            "/a b",
+            "/a#b",
+            "/a\\b",
+            "/a\nb",
+            "/a?b?c",
+        ] {
+            assert_eq!(of(path).unwrap_err().kind(), ErrorKind::InvalidInput, "{path}");
         }
     }
 

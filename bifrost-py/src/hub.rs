@@ -32,6 +32,8 @@ struct OpenOptions {
     reveal_secrets: bool,
     cancel_grace: Option<f64>,
     seed: Option<u64>,
+    /// Leaves what had not ended where it is: for a look at the store.
+    look: bool,
 }
 
 /// What a tenant is made of.
@@ -78,6 +80,9 @@ impl Hub {
             builder = builder.with_clock(Arc::new(clock.inner()));
         }
         builder = builder.with_entropy(entropy(options.seed));
+        if options.look {
+            builder = builder.without_taking_up();
+        }
         builder = match (store, options.path) {
             (Some(store), _) => store.under(builder),
             (None, Some(path)) => builder.with_data_dir(path),
@@ -175,14 +180,14 @@ impl Hub {
     /// Ends the hub: lets what runs end for up to `seconds`, puts back the rest; pending; comes to how many were put
     /// back.
     fn close(&self, py: Python<'_>, seconds: f64) -> PyResult<Py<PyAny>> {
-        let hub = self.hub.clone();
+        let (hub, runtime) = (self.hub.clone(), self.runtime.clone());
         let deadline = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        // Its threads stay until it is closed, also when nobody holds this any more.
-        let kept = self.runtime.clone();
         let close = async move {
-            let requeued = hub.shutdown(deadline).await?.requeued;
+            let closed = hub.shutdown(deadline).await;
+            // Held until somebody has the answer: whoever closes lets go of the hub at once, and with it of its threads.
             Ok(answer(move |py| {
-                drop(kept);
+                drop(runtime);
+                let requeued = closed.map_err(|error| to_py(py, &error))?.requeued;
                 Ok(requeued.into_pyobject(py)?.into_any().unbind())
             }))
         };

@@ -10,13 +10,17 @@
 
 #![allow(missing_docs, reason = "the public face is the Python package; its stubs carry the documentation")]
 
+mod audit;
+mod clients;
 mod clock;
 mod connection;
 mod convert;
 mod error;
 mod execution;
 mod hub;
+mod logs;
 mod mailbox;
+mod moment;
 mod options;
 mod pending;
 mod run;
@@ -35,13 +39,18 @@ use pyo3::prelude::*;
 #[pyo3(name = "_native")]
 fn native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(audit::verify_audit_file, module)?)?;
+    module.add_function(wrap_pyfunction!(runtime::note_fork, module)?)?;
+    simulators::add_constants(module)?;
     module.add_class::<clock::Clock>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<execution::Execution>()?;
     module.add_class::<hub::Hub>()?;
+    module.add_class::<logs::Logs>()?;
     module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<pending::Pending>()?;
     module.add_class::<run::Run>()?;
+    module.add_class::<simulators::SimulatorServer>()?;
     module.add_class::<simulators::Simulators>()?;
     module.add_class::<step::Step>()?;
     module.add_class::<store::Store>()?;

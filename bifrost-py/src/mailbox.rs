@@ -12,6 +12,7 @@ use bifrost::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 
 use crate::error::to_py;
+use crate::moment;
 use crate::run::{Ending, Run};
 
 /// See the module.
@@ -42,6 +43,7 @@ struct Queue {
     waiting_since: Option<Instant>,
     /// When an event loop fetched last.
     fetched_at: Option<Instant>,
+    /// The loop has been woken, or comes back by itself.
     rung: bool,
     closed: bool,
 }
@@ -79,7 +81,7 @@ impl Inner {
                 return;
             }
             change(&mut queue);
-            queue.waiting_since.get_or_insert_with(Instant::now);
+            queue.waiting_since.get_or_insert_with(moment::now);
             !std::mem::replace(&mut queue.rung, self.bell.is_some())
         };
         self.arrived.notify_one();
@@ -95,8 +97,9 @@ impl Inner {
         let quiet = queue.fetched_at.is_none_or(|at| at.elapsed() > self.patience / 4);
         if quiet && !queue.closed && queue.waiting_since.is_none() {
             queue.waiting_since = Some(Instant::now());
-            queue.rung = true;
-            bell.ring();
+            if !std::mem::replace(&mut queue.rung, true) {
+                bell.ring();
+            }
         }
     }
 
@@ -115,7 +118,7 @@ impl Inner {
 impl Post {
     /// A run to start. A closed mailbox drops it, and whoever waits for it hears that.
     pub(crate) fn start(&self, run: Run) {
-        self.0.put(|queue| queue.starts.push_back((Instant::now(), run)));
+        self.0.put(|queue| queue.starts.push_back((moment::now(), run)));
     }
 
     /// A run to stop, and why.
@@ -160,6 +163,9 @@ impl Mailbox {
     }
 }
 
+/// Runs to start, runs to cancel and why, tokens of answers.
+type Drained = (Vec<Run>, Vec<(u64, String)>, Vec<u64>);
+
 #[pymethods]
 impl Mailbox {
     /// A mailbox for an event loop, or, without `bell`, for threads. What waits longer than `patience` seconds to be
@@ -178,17 +184,21 @@ impl Mailbox {
         self.0.bell.as_ref().map(Bell::number)
     }
 
-    /// Everything that came: runs to start, numbers of runs to cancel with the reason, tokens of answers.
-    fn drain(&self) -> (Vec<Run>, Vec<(u64, String)>, Vec<u64>) {
-        if let Some(bell) = &self.0.bell {
-            bell.silence();
-        }
+    /// Everything that came: runs to start, numbers of runs to cancel with the reason, tokens of answers. `None` says
+    /// that nothing did, and that the bell rings for what comes next; until then it is silent, because whoever fetches
+    /// comes back by itself.
+    fn drain(&self) -> Option<Drained> {
         let mut queue = self.0.lock();
-        queue.rung = false;
-        queue.waiting_since = None;
         queue.fetched_at = Some(Instant::now());
+        if queue.waiting_since.take().is_none() {
+            if let Some(bell) = self.0.bell.as_ref().filter(|_| queue.rung) {
+                bell.silence();
+                queue.rung = false;
+            }
+            return None;
+        }
         let starts = queue.starts.drain(..).map(|(_, run)| run).collect();
-        (starts, std::mem::take(&mut queue.cancels), std::mem::take(&mut queue.answers))
+        Some((starts, std::mem::take(&mut queue.cancels), std::mem::take(&mut queue.answers)))
     }
 
     /// For a thread: waits for the next run to start; `None` when the mailbox is closed.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bifrost::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::to_py;
 use crate::mailbox::{Mailbox, Post};
+use crate::moment;
 use crate::runtime::{Call, Started};
 
 /// How often a blocked call looks whether Python wants to handle a signal, such as Ctrl-C.
@@ -131,11 +132,11 @@ impl Pending {
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<(Py<PyAny>,)>> {
         let deadline = timeout.map(|seconds| {
-            Instant::now()
+            moment::now()
                 + Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::from_secs(u32::MAX.into()))
         });
         loop {
-            let left = deadline.map_or(SIGNAL_CHECK, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(SIGNAL_CHECK, |deadline| deadline.saturating_duration_since(moment::now()));
             if py.detach(|| self.wait_round(left.min(SIGNAL_CHECK))) {
                 return self.take(py).map(|value| Some((value,)));
             }

@@ -7,11 +7,12 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bifrost::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
+use pyo3::pyfunction;
 use tokio::runtime::{Builder, Handle, Runtime as Tokio};
 
 use crate::pending::{Answer, Pending};
@@ -22,9 +23,20 @@ pub(crate) struct Runtime(Arc<Inner>);
 
 struct Inner {
     tokio: Option<Tokio>,
-    process: u32,
+    /// How many forks this process had behind it when the runtime was started.
+    forks: u32,
     /// Answers that nobody has fetched yet.
     unfetched: Arc<AtomicUsize>,
+}
+
+/// How many forks lie between this process and the one that imported the module. Counted by a hook that the package
+/// registers, because asking for the process id on every call is a system call.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Notes that this is a forked child.
+#[pyfunction]
+pub(crate) fn note_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A call of the hub.
@@ -47,12 +59,16 @@ impl Runtime {
             .enable_all()
             .build()
             .map_err(|error| Error::new(ErrorKind::Internal, "start runtime", error.to_string()))?;
-        Ok(Self(Arc::new(Inner { tokio: Some(tokio), process: std::process::id(), unfetched: Arc::default() })))
+        Ok(Self(Arc::new(Inner {
+            tokio: Some(tokio),
+            forks: FORKS.load(Ordering::Relaxed),
+            unfetched: Arc::default(),
+        })))
     }
 
     /// Refuses in a forked child: the threads stayed behind in the parent.
     pub(crate) fn check_process(&self) -> Result<()> {
-        if self.0.process == std::process::id() {
+        if self.0.forks == FORKS.load(Ordering::Relaxed) {
             return Ok(());
         }
         let message = "this hub was opened by the parent process; a forked child cannot use it";
@@ -119,7 +135,7 @@ fn closed() -> Error {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(tokio) = self.tokio.take() {
-            if self.process == std::process::id() {
+            if self.forks == FORKS.load(Ordering::Relaxed) {
                 // Never waits: whoever wants an orderly end has shut the hub down before.
                 tokio.shutdown_background();
             } else {

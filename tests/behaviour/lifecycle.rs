@@ -51,6 +51,24 @@ async fn shutdown_puts_back_what_does_not_end_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_at_the_store_takes_nothing_up() {
+    let disk = Disk::new();
+    let hub = disk.hub().with_workflow(nap(60)).start().await.unwrap();
+    let handle = contoso(&hub).await.run("nap", ()).await.unwrap();
+    pause(Duration::from_secs(1)).await;
+    for _ in 0..20 {
+        let look = disk.hub().without_taking_up().start().await.unwrap();
+        let found = look.tenant("contoso").unwrap().executions(None, 10).await.unwrap();
+        assert_eq!(found[0].id, handle.id());
+        assert!(!found[0].state.is_terminal() && found[0].attention.is_none());
+        pause(Duration::from_secs(600)).await;
+    }
+    let hub = disk.hub().with_workflow(nap(60)).start().await.unwrap();
+    let resumed = hub.tenant("contoso").unwrap().execution(handle.id()).await.unwrap();
+    assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_execution_that_keeps_killing_the_process_is_set_aside() {
     let disk = Disk::new();
     let hang = || nap(86_400 * 365);

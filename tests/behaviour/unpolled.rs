@@ -8,6 +8,7 @@ use std::time::Duration;
 use bifrost::execution::{Attention, ExecutionState};
 use bifrost::workflows::{Next, ParamSchema, Plan, WorkflowSpec};
 use bifrost::{Context, Error, ErrorKind, Result, Workflow, WorkflowName, workflow};
+use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 
 use crate::world::{Counter, Disk, contoso, eventually, pause};
@@ -36,7 +37,7 @@ impl Workflow for Foreign {
 
     async fn run(&self, ctx: Context, _: Value) -> Result<Value> {
         let (step, rests) = (self.step, Arc::clone(&self.rests));
-        let code = tokio::spawn(async move {
+        let mut code = tokio::spawn(async move {
             let drive = ctx.drive(step, Plan::Step);
             let resting = async {
                 while !rests.load(Ordering::SeqCst) {
@@ -45,15 +46,21 @@ impl Workflow for Foreign {
                 ctx.came_to_rest();
                 std::future::pending::<()>().await;
             };
-            let begun = futures_util::future::select(Box::pin(drive), Box::pin(resting)).await;
-            let futures_util::future::Either::Left((begun, _)) = begun else { unreachable!() };
+            let begun = select(Box::pin(drive), Box::pin(resting)).await;
+            let Either::Left((begun, _)) = begun else { unreachable!() };
             let (mut drive, next) = begun?;
             if let Next::Call { .. } = next {
                 drive.returned(Ok(json!(1))).await;
             }
             std::future::pending::<Result<Value>>().await
         });
-        code.await.unwrap()
+        // Woken now and then, it waits again whatever its code is doing.
+        loop {
+            let wakes = Box::pin(pause(Duration::from_millis(100)));
+            if let Either::Left((end, _)) = select(&mut code, wakes).await {
+                return end.unwrap();
+            }
+        }
     }
 
     fn announces_rest(&self) -> bool {
@@ -105,6 +112,7 @@ async fn a_branch_that_sleeps_is_not_at_rest() {
     pause(Duration::from_secs(2)).await;
     let hub = disk.hub().with_workflow(make(false)).start().await.unwrap();
     let resumed = hub.tenant("contoso").unwrap().execution(handle.id()).await.unwrap();
+    eventually("it ends", async || resumed.record().await.unwrap().state.is_terminal()).await;
     assert_eq!(resumed.wait().await.unwrap().into_output().unwrap(), json!([1, 2]));
 }
 

@@ -129,8 +129,8 @@ impl Installed<'_> {
 
     /// pyright takes no package by its name, so it gets what was installed as a folder.
     fn pyright(&self) -> Result<(), Failure> {
-        let settings = r#"{"include": ["bifrost"], "typeCheckingMode": "strict", "pythonVersion": "3.10"}"#;
-        fs::write(self.wheel.unpacked.join("pyrightconfig.json"), settings)?;
+        let settings = serde_json::json!({"extends": self.project("pyproject.toml"), "include": ["bifrost"]});
+        fs::write(self.wheel.unpacked.join("pyrightconfig.json"), settings.to_string())?;
         if !self.wheel.unpacked.join("bifrost/py.typed").exists() {
             return Err(Failure::new("the wheel has no bifrost/py.typed"));
         }

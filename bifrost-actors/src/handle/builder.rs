@@ -33,6 +33,7 @@ pub struct HubBuilder {
     registry: Registry,
     integrations: Vec<MakeIntegrations>,
     workflows: Result<WorkflowSet>,
+    takes_up: bool,
 }
 
 type MakeIntegrations = Box<dyn FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> Result<Vec<Arc<dyn Integration>>> + Send>;
@@ -64,6 +65,7 @@ impl Default for HubBuilder {
             registry: Registry::default(),
             integrations: Vec::new(),
             workflows: Ok(WorkflowSet::default()),
+            takes_up: true,
         }
     }
 }
@@ -127,6 +129,13 @@ impl HubBuilder {
         self
     }
 
+    /// Leaves executions that had not ended where they are, for a look at the store: they go on with the next hub that
+    /// is started without this.
+    pub fn without_taking_up(mut self) -> Self {
+        self.takes_up = false;
+        self
+    }
+
     /// Opens the store, starts the hub in the current tokio runtime and takes up every execution that had not ended.
     ///
     /// # Errors
@@ -175,7 +184,9 @@ impl HubBuilder {
                 tracing::error!(%tenant, %error, "a deleted tenant could not be erased yet");
             }
         }
-        hub.take_up_everything().await?;
+        if self.takes_up {
+            hub.take_up_everything().await?;
+        }
         Ok(hub)
     }
 }

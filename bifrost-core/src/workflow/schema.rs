@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jsonschema::PatternOptions;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError};
 use schemars::JsonSchema;
 use serde_json::Value;
 
@@ -56,9 +57,7 @@ impl ParamSchema {
     pub fn check(&self, params: &Value) -> Result<()> {
         let mut violations = Vec::new();
         for error in self.0.validator.iter_errors(params).take(MAX_VIOLATIONS) {
-            let path = error.instance_path().to_string();
-            let path = if path.is_empty() { "/".to_owned() } else { path };
-            violations.push((path, error.masked().to_string()));
+            note(&error, &mut violations);
         }
         let Some((first, _)) = violations.first() else {
             return Ok(());
@@ -67,6 +66,39 @@ impl ParamSchema {
         let text: Vec<String> = violations.iter().map(|(path, reason)| format!("{path}: {reason}")).collect();
         Err(Error::invalid("check parameters", text.join("; ")).with("path", first))
     }
+}
+
+/// Notes what an error says, or, where none of several alternatives fits, what keeps the one from fitting that was
+/// meant: an optional object fails at its member, not as a whole.
+fn note(error: &ValidationError<'_>, violations: &mut Vec<(String, String)>) {
+    if let ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } = error.kind()
+        && let Some(meant) = meant(error, context)
+    {
+        for inner in meant {
+            note(inner, violations);
+        }
+        return;
+    }
+    let path = error.instance_path().to_string();
+    let path = if path.is_empty() { "/".to_owned() } else { path };
+    violations.push((path, error.masked().to_string()));
+}
+
+/// The alternative the value was meant for: the only one whose type fits, so that its errors lie deeper.
+fn meant<'e, 'i>(
+    whole: &ValidationError<'_>,
+    alternatives: &'e [Vec<ValidationError<'i>>],
+) -> Option<&'e [ValidationError<'i>]> {
+    let here = whole.instance_path();
+    let type_fits = |errors: &&Vec<ValidationError<'_>>| {
+        let misfit = |error: &ValidationError<'_>| {
+            error.instance_path() == here && matches!(error.kind(), ValidationErrorKind::Type { .. })
+        };
+        !errors.iter().any(misfit)
+    };
+    let mut fitting = alternatives.iter().filter(type_fits);
+    let only = fitting.next()?;
+    fitting.next().is_none().then_some(only.as_slice())
 }
 
 impl fmt::Debug for ParamSchema {
@@ -97,6 +129,22 @@ mod tests {
         assert_eq!(error.context("path"), Some("/groups/1"));
         let error = schema.check(&json!({"groups": []})).unwrap_err();
         assert!(error.message().contains("\"name\"") && error.message().contains("\"seats\""), "{error}");
+    }
+
+    #[test]
+    fn an_optional_object_is_judged_at_its_members() {
+        #[derive(JsonSchema)]
+        #[allow(dead_code)]
+        struct Order {
+            hire: Option<Hire>,
+        }
+        let schema = ParamSchema::of::<Order>().unwrap();
+        schema.check(&json!({"hire": null})).unwrap();
+        let error = schema.check(&json!({"hire": {"name": "x", "groups": [7], "seats": 0}})).unwrap_err();
+        assert_eq!(error.context("path"), Some("/hire/groups/0"), "{error}");
+        assert!(error.message().contains("/hire/seats"), "{error}");
+        let error = schema.check(&json!({"hire": 3})).unwrap_err();
+        assert_eq!(error.context("path"), Some("/hire"), "{error}");
     }
 
     #[test]

@@ -92,6 +92,23 @@ impl Groups {
         page::items(self.graph.clone(), requests::members(group))
     }
 
+    /// The first page of the direct members; [`Groups::next_members_page`] goes on.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn members_page(&self, group: &str) -> Result<Page<DirectoryObject>> {
+        page::fetch(&self.graph, requests::members(group)?).await
+    }
+
+    /// The page after the one `token` came with.
+    ///
+    /// # Errors
+    /// As [`Groups::next_page`].
+    pub async fn next_members_page(&self, token: &ResumeToken) -> Result<Page<DirectoryObject>> {
+        let request = page::following(token, requests::MEMBERS, self.graph.base())?;
+        page::fetch(&self.graph, request).await
+    }
+
     /// Makes `object` (a user's or group's id) a member.
     ///
     /// # Errors
@@ -170,7 +187,8 @@ pub mod requests {
     /// The endpoint of lists.
     pub(super) const LIST: &str = "/groups";
     const ONE: &str = "/groups/{group-id}";
-    const MEMBERS: &str = "/groups/{group-id}/members";
+    /// The endpoint of member lists.
+    pub(super) const MEMBERS: &str = "/groups/{group-id}/members";
     const MEMBERS_REF: &str = "/groups/{group-id}/members/$ref";
     const MEMBER_REF: &str = "/groups/{group-id}/members/{directoryObject-id}/$ref";
     /// The largest page Graph gives for members.

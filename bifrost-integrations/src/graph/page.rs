@@ -3,6 +3,9 @@
 //! `@odata.nextLink` is an absolute URL that is called unchanged (<https://learn.microsoft.com/graph/paging>); only
 //! its absence ends a list, an empty page does not.
 
+use std::fmt;
+use std::str::FromStr;
+
 use bifrost_core::integration::Outbound;
 use bifrost_core::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -28,12 +31,27 @@ pub struct Page<T> {
     pub total: Option<u64>,
 }
 
-/// Where a list goes on. It can be stored; Graph decides how long it stays valid.
+/// Where a list goes on. It can be stored, also as text; Graph decides how long it stays valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeToken {
     link: String,
     /// Advanced queries repeat their header on each page.
     advanced: bool,
+}
+
+impl fmt::Display for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        call::write_token(f, self)
+    }
+}
+
+impl FromStr for ResumeToken {
+    type Err = Error;
+
+    /// Reads what [`Display`](fmt::Display) wrote. Where it leads is checked when it is used.
+    fn from_str(text: &str) -> Result<Self> {
+        call::read_token(text)
+    }
 }
 
 #[derive(Deserialize)]
@@ -132,6 +150,15 @@ mod tests {
 
     fn token(link: &str) -> ResumeToken {
         ResumeToken { link: link.to_owned(), advanced: true }
+    }
+
+    #[test]
+    fn tokens_survive_as_text() {
+        let token = token("https://graph.microsoft.com/v1.0/users?$skiptoken=a%27b");
+        assert_eq!(token.to_string().parse::<ResumeToken>().unwrap(), token);
+        for bad in ["", "x", "{}", "null", r#"{"link":"https://evil.example/","advanced":1}"#] {
+            assert_eq!(bad.parse::<ResumeToken>().unwrap_err().kind(), ErrorKind::InvalidInput, "{bad}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a list call asks for: OData query options, and filters whose values cannot break out of their quotes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bifrost_core::Timestamp;
@@ -185,11 +186,11 @@ impl fmt::Display for Filter {
 /// models, which also halves its cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListQuery {
-    select: Option<Vec<&'static str>>,
+    select: Option<Vec<Cow<'static, str>>>,
     filter: Option<Filter>,
     search: Option<String>,
-    order_by: Option<&'static str>,
-    expand: Option<&'static str>,
+    order_by: Option<Cow<'static, str>>,
+    expand: Option<Cow<'static, str>>,
     page_size: Option<u16>,
     count: bool,
 }
@@ -202,8 +203,8 @@ impl ListQuery {
 
     /// Only these properties.
     #[must_use]
-    pub fn select(mut self, properties: impl IntoIterator<Item = &'static str>) -> Self {
-        self.select = Some(properties.into_iter().collect());
+    pub fn select<P: Into<Cow<'static, str>>>(mut self, properties: impl IntoIterator<Item = P>) -> Self {
+        self.select = Some(properties.into_iter().map(Into::into).collect());
         self
     }
 
@@ -216,7 +217,7 @@ impl ListQuery {
 
     /// Only where `property` contains the words of `text`; an advanced query, over an index that lags writes.
     #[must_use]
-    pub fn search(mut self, property: &'static str, text: &str) -> Self {
+    pub fn search(mut self, property: &str, text: &str) -> Self {
         let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
         self.search = Some(format!("\"{property}:{escaped}\""));
         self
@@ -224,15 +225,15 @@ impl ListQuery {
 
     /// Sorted by this property, such as `displayName` or `createdDateTime desc`.
     #[must_use]
-    pub fn order_by(mut self, order: &'static str) -> Self {
-        self.order_by = Some(order);
+    pub fn order_by(mut self, order: impl Into<Cow<'static, str>>) -> Self {
+        self.order_by = Some(order.into());
         self
     }
 
     /// With a related entity in each item; costs one unit more.
     #[must_use]
-    pub fn expand(mut self, relation: &'static str) -> Self {
-        self.expand = Some(relation);
+    pub fn expand(mut self, relation: impl Into<Cow<'static, str>>) -> Self {
+        self.expand = Some(relation.into());
         self
     }
 
@@ -261,8 +262,8 @@ impl ListQuery {
             .with("$select", select)
             .maybe("$filter", self.filter.as_ref())
             .maybe("$search", self.search.as_deref())
-            .maybe("$orderby", self.order_by)
-            .maybe("$expand", self.expand)
+            .maybe("$orderby", self.order_by.as_deref())
+            .maybe("$expand", self.expand.as_deref())
             .maybe("$top", self.page_size)
             .maybe("$count", count.then_some("true"))
     }

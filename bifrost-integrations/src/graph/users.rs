@@ -264,8 +264,8 @@ impl NewUser {
 
     /// Sets any other property.
     #[must_use]
-    pub fn set(mut self, property: &'static str, value: impl Into<Value>) -> Self {
-        self.properties.insert(property.to_owned(), value.into());
+    pub fn set(mut self, property: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.properties.insert(property.into(), value.into());
         self
     }
 
@@ -336,14 +336,14 @@ impl UserUpdate {
 
     /// Sets any other property.
     #[must_use]
-    pub fn set(mut self, property: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(property.to_owned(), value.into());
+    pub fn set(mut self, property: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.insert(property.into(), value.into());
         self
     }
 
     /// Empties a property.
     #[must_use]
-    pub fn clear(self, property: &'static str) -> Self {
+    pub fn clear(self, property: impl Into<String>) -> Self {
         self.set(property, Value::Null)
     }
 

@@ -126,6 +126,13 @@ impl NewAction {
         Self { hours: Some(hours), ..Self::note(ticket_id, text) }
     }
 
+    /// Makes it a time entry: see [`NewAction::time`].
+    #[must_use]
+    pub fn with_hours(mut self, hours: f64) -> Self {
+        self.hours = Some(hours);
+        self
+    }
+
     /// The kind of action, by its id in `/Outcome`; which ones a ticket takes is decided by its workflow.
     #[must_use]
     pub fn outcome(self, id: i64) -> Self {
@@ -153,8 +160,8 @@ impl NewAction {
 
     /// Sets any other field.
     #[must_use]
-    pub fn set(mut self, field: &'static str, value: impl Into<Value>) -> Self {
-        self.fields.insert(field.to_owned(), value.into());
+    pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.into(), value.into());
         self
     }
 

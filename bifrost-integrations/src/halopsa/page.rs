@@ -3,6 +3,9 @@
 //! Parameters: `pageinate` (sic), without which the others are ignored, `page_no` from 1, `page_size`
 //! (<https://usehalo.com/swagger/>). Rows move between pages unless a list is sorted, so every paged list is, by id.
 
+use std::fmt;
+use std::str::FromStr;
+
 use bifrost_core::integration::Outbound;
 use bifrost_core::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -31,13 +34,28 @@ pub struct Page<T> {
     pub total: Option<u64>,
 }
 
-/// Where a list goes on; goes with the query it came from. It can be stored.
+/// Where a list goes on; goes with the query it came from. It can be stored, also as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeToken {
     page_no: u64,
     seen: u64,
     /// The id of the first row of the page before: a list that ignores paging gives the same page again.
     first_id: i64,
+}
+
+impl fmt::Display for ResumeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        call::write_token(f, self)
+    }
+}
+
+impl FromStr for ResumeToken {
+    type Err = Error;
+
+    /// Reads what [`Display`](fmt::Display) wrote.
+    fn from_str(text: &str) -> Result<Self> {
+        call::read_token(text)
+    }
 }
 
 /// The envelope of a list, opened.
@@ -265,6 +283,13 @@ mod tests {
         assert!(turn(rows(1, 50), None, None).next.is_none());
         assert!(turn(rows(1, 100), None, None).next.is_some());
         assert!(turn(rows(1, 0), Some(150), None).next.is_none());
+    }
+
+    #[test]
+    fn tokens_survive_as_text() {
+        let token = turn(rows(1, 100), Some(1000), None).next.unwrap();
+        assert_eq!(token.to_string().parse::<ResumeToken>().unwrap(), token);
+        assert_eq!("2".parse::<ResumeToken>().unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 
     #[test]

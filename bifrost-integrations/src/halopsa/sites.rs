@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::HaloPsa;
 use super::model::Site;
+use super::page::{Page, ResumeToken};
 
 /// Calls about sites.
 #[derive(Debug, Clone)]
@@ -29,6 +30,14 @@ impl Sites {
     /// All active sites of a customer, by id, fetched page by page as the stream is polled.
     pub fn of_client(&self, client_id: i64) -> impl Stream<Item = Result<Site>> + Send + use<> {
         requests::LIST.items(self.halo.clone(), requests::filter(client_id))
+    }
+
+    /// One page of them: the first one without a token.
+    ///
+    /// # Errors
+    /// As [`bifrost_core::Connection::send`].
+    pub async fn page(&self, client_id: i64, token: Option<&ResumeToken>) -> Result<Page<Site>> {
+        requests::LIST.fetch(&self.halo, &requests::filter(client_id), token).await
     }
 
     /// Creates a site. Not repeated when its outcome is unknown.
@@ -93,8 +102,8 @@ impl NewSite {
 
     /// Sets any other field.
     #[must_use]
-    pub fn set(mut self, field: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(field.to_owned(), value.into());
+    pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.insert(field.into(), value.into());
         self
     }
 }

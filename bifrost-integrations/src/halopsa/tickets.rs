@@ -293,8 +293,8 @@ impl NewTicket {
 
     /// Sets any other field.
     #[must_use]
-    pub fn set(mut self, field: &'static str, value: impl Into<Value>) -> Self {
-        self.fields.insert(field.to_owned(), value.into());
+    pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.into(), value.into());
         self
     }
 
@@ -351,8 +351,8 @@ impl TicketUpdate {
 
     /// Sets any other field.
     #[must_use]
-    pub fn set(mut self, field: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(field.to_owned(), value.into());
+    pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.insert(field.into(), value.into());
         self
     }
 

@@ -171,8 +171,8 @@ impl NewUser {
 
     /// Sets any other field.
     #[must_use]
-    pub fn set(mut self, field: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(field.to_owned(), value.into());
+    pub fn set(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.insert(field.into(), value.into());
         self
     }
 }

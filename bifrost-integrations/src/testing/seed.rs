@@ -85,6 +85,13 @@ impl Customer {
         self.users.push((display_name.into(), mail_nickname.into()));
         self
     }
+
+    /// This many more people, called `User 00001` and so on.
+    #[must_use]
+    pub fn with_many_users(mut self, count: usize) -> Self {
+        self.users.extend((1..=count).map(|n| (format!("User {n:05}"), format!("user{n:05}"))));
+        self
+    }
 }
 
 /// The customers of the examples: Contoso, Fabrikam, where one of the new hires has a user already, and Adatum.

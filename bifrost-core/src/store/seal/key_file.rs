@@ -30,7 +30,7 @@ impl LocalKeyFile {
         let path = path.as_ref().to_owned();
         let blocking = tokio::task::spawn_blocking(move || {
             let key = read_or_create(&path, &*entropy)?;
-            Ok(Self(MasterKey::new("local", key, entropy)))
+            Ok(Self(MasterKey::new("local", key, &*entropy)))
         });
         blocking.await.map_err(|error| Error::internal("open key file", "the reader ended early").source(error))?
     }

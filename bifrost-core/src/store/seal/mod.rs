@@ -6,12 +6,15 @@
 //! those in backups.
 
 mod key_file;
+mod nonces;
 mod provider;
 mod ring;
 
 pub use key_file::LocalKeyFile;
 pub use provider::{EphemeralKey, KeyProvider};
 pub use ring::KeyRing;
+
+use nonces::Nonces;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -76,10 +79,8 @@ impl fmt::Debug for DataKey {
     }
 }
 
-/// Encrypts `plain` under `key` with a random nonce; `place` must be given again to open it.
-fn encrypt(key: &DataKey, entropy: &dyn Entropy, place: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
-    let mut nonce = [0; NONCE_LEN];
-    entropy.fill(&mut nonce);
+/// Encrypts `plain` under `key`; `nonce` must never have been used with it, and `place` must be given again to open it.
+fn encrypt(key: &DataKey, nonce: [u8; NONCE_LEN], place: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
     let cipher = XChaCha20Poly1305::new(key.expose().into());
     let payload = Payload { msg: plain, aad: place };
     let sealed = cipher
@@ -123,13 +124,13 @@ pub struct Sealer {
     scope: Scope,
     /// `None` once destroyed: whoever still holds this sealer can do nothing more with it.
     key: RwLock<Option<DataKey>>,
-    entropy: Arc<dyn Entropy>,
+    nonces: Nonces,
 }
 
 impl Sealer {
     /// A sealer of `scope` with `key`.
     pub fn new(scope: Scope, key: DataKey, entropy: Arc<dyn Entropy>) -> Self {
-        Self { scope, key: RwLock::new(Some(key)), entropy }
+        Self { scope, key: RwLock::new(Some(key)), nonces: Nonces::draw(&*entropy) }
     }
 
     /// Whose records it seals.
@@ -143,7 +144,7 @@ impl Sealer {
     /// `Closed` when the scope's data key was destroyed.
     pub fn seal(&self, key: &Key, plain: &[u8]) -> Result<Bytes> {
         let place = place(RECORD, &self.scope, key.as_bytes());
-        self.with_key(|data_key| encrypt(data_key, &*self.entropy, &place, plain))?.map(Bytes::from)
+        self.with_key(|data_key| encrypt(data_key, self.nonces.next(), &place, plain))?.map(Bytes::from)
     }
 
     /// Decrypts what was stored under `key`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
+use super::nonces::Nonces;
 use super::{DataKey, KEY_LEN, decrypt, encrypt, place};
 use crate::entropy::Entropy;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,12 +38,12 @@ const WRAPPED: &[u8] = b"bifrost data key";
 pub(super) struct MasterKey {
     id: String,
     key: DataKey,
-    entropy: Arc<dyn Entropy>,
+    nonces: Nonces,
 }
 
 impl MasterKey {
-    pub(super) fn new(source: &str, key: DataKey, entropy: Arc<dyn Entropy>) -> Self {
-        Self { id: format!("{source}:{}", fingerprint(key.expose())), key, entropy }
+    pub(super) fn new(source: &str, key: DataKey, entropy: &dyn Entropy) -> Self {
+        Self { id: format!("{source}:{}", fingerprint(key.expose())), key, nonces: Nonces::draw(entropy) }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -50,7 +51,7 @@ impl MasterKey {
     }
 
     pub(super) fn wrap(&self, scope: &Scope, key: &DataKey) -> Result<Vec<u8>> {
-        encrypt(&self.key, &*self.entropy, &place(WRAPPED, scope, b""), key.expose())
+        encrypt(&self.key, self.nonces.next(), &place(WRAPPED, scope, b""), key.expose())
     }
 
     pub(super) fn unwrap(&self, scope: &Scope, wrapped: &[u8]) -> Result<DataKey> {
@@ -89,7 +90,7 @@ impl EphemeralKey {
     /// A new random master key.
     pub fn generate(entropy: Arc<dyn Entropy>) -> Self {
         let key = DataKey::generate(&*entropy);
-        Self(MasterKey::new("ephemeral", key, entropy))
+        Self(MasterKey::new("ephemeral", key, &*entropy))
     }
 }
 

@@ -43,6 +43,7 @@ from ._errors import (
 from ._native import __version__
 from ._params import Param
 from ._steps import NOT_DONE, UNKNOWN, Done
+from ._table import Table
 from .context import AsyncContext, Context, Secret, current_context
 from .execution import AsyncExecution, Event, Execution, Outcome
 from .hub import AsyncHub, Hub
@@ -88,6 +89,7 @@ __all__ = [
     "StoreLocked",
     "StorePoisoned",
     "Suspended",
+    "Table",
     "Tenant",
     "Throttled",
     "TimedOut",

@@ -8,18 +8,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._native import Mailbox, Pending
 
 if TYPE_CHECKING:
     from ._lanes import TaskLane
+    from ._native import Started
+
+T = TypeVar("T")
 
 #: Seconds after which an event loop that fetched nothing counts as blocked.
 PATIENCE = 5.0
 
 
-def wait(started: Any, timeout: float | None = None) -> Any:
+def wait(started: Started[T], timeout: float | None = None) -> T:
     """What a call comes to, blocking without the GIL; Ctrl-C ends the wait.
 
     Raises ``TimeoutError`` after ``timeout`` seconds; the call goes on.
@@ -33,9 +36,13 @@ def wait(started: Any, timeout: float | None = None) -> Any:
     return got[0]
 
 
-def block(started: Any) -> Any:
+def block(started: Started[T]) -> T:
     """The same for what the local store answers at once, also inside an event loop."""
-    return started if type(started) is not Pending else started.wait()[0]
+    if type(started) is not Pending:
+        return started
+    got = started.wait()
+    assert got is not None
+    return got[0]
 
 
 def _refuse_in_loop() -> None:
@@ -46,7 +53,7 @@ def _refuse_in_loop() -> None:
     raise RuntimeError("this call would block the running event loop; use `async with Hub.open(...)` and await it")
 
 
-async def finish(started: Any) -> Any:
+async def finish(started: Started[T]) -> T:
     """What a call comes to, on the running event loop."""
     if type(started) is not Pending:
         return started
@@ -62,7 +69,7 @@ class Inbox:
         self.loop = loop
         self.mailbox = Mailbox(True, PATIENCE)
         self.lanes: dict[int, TaskLane] = {}
-        self._waiting: dict[int, tuple[asyncio.Future[Any], Pending]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Any], Pending[Any]]] = {}
         self._tokens = itertools.count(1)
         self._watch()
 
@@ -80,10 +87,10 @@ class Inbox:
         """How many calls of the hub are awaited on this loop."""
         return len(self._waiting)
 
-    async def answer(self, pending: Pending) -> Any:
+    async def answer(self, pending: Pending[T]) -> T:
         """What ``pending`` comes to; cancelling the wait gives the call up."""
         token = next(self._tokens)
-        future: asyncio.Future[Any] = self.loop.create_future()
+        future: asyncio.Future[T] = self.loop.create_future()
         self._waiting[token] = (future, pending)
         if not pending.post(self.mailbox, token):
             del self._waiting[token]
@@ -96,8 +103,13 @@ class Inbox:
             raise
 
     def deliver(self) -> None:
-        """Hands out everything that came."""
-        starts, cancels, answers = self.mailbox.drain()
+        """Hands out everything that came, and comes back for more until there is none: under load nobody has to wake
+        the loop."""
+        drained = self.mailbox.drain()
+        if drained is None:
+            return
+        self.loop.call_soon(self.deliver)
+        starts, cancels, answers = drained
         for token in answers:
             waiting = self._waiting.pop(token, None)
             if waiting is None:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import _native
+from . import _bridge, _native
 from ._calls import Inbox, block
+from ._capture import Capture
 from ._definition import Definition, definition_of, definitions
 from ._errors import BifrostError, Closed, InvalidInput
 from ._lanes import LoopThread, TaskLane, ThreadLane
@@ -39,6 +40,7 @@ class Options:
     store: _native.Store | None = None
     workers: int = 16
     own_loop: bool = False
+    capture: Capture | None = None
     native: dict[str, Any] = field(default_factory=dict)
 
 
@@ -50,11 +52,13 @@ class Core:
         self.definitions: dict[str, Definition] = _chosen(options.workflows)
         now = time.monotonic if options.clock is None else options.clock.native.now
         self.options_cache = OptionsCache(self.definitions, now)
-        self.threads = ThreadLane(self.definitions, options.workers)
+        self.threads = ThreadLane(self.definitions, options.workers, options.capture)
         self._lock = threading.Lock()
         self._tasks: TaskLane | None = None
         self._loop: LoopThread | None = None
         self._native: _native.Hub | None = None
+        #: While it is closed: its threads end with the last reference, and closing needs them.
+        self._closing: _native.Hub | None = None
         self._process = os.getpid()
 
     @property
@@ -83,8 +87,11 @@ class Core:
         if inbox is None:
             self._loop = LoopThread()
             inbox = self._loop.inbox
-        self._tasks = TaskLane(inbox, self.definitions)
         options = self.options
+        self._tasks = TaskLane(inbox, self.definitions, options.capture)
+        _bridge.attach(self)
+        if options.capture is not None:
+            options.capture.open()
         described = [self._described(definition) for definition in self.definitions.values()]
         path = None if options.path is None else os.fspath(options.path)
         return _native.Hub.open(
@@ -144,6 +151,8 @@ class Core:
         with self._lock:
             native, self._native = self._native, None
             _OPEN.discard(self)
+            if native is not None:
+                self._closing = native
         return None if native is None else native.close(timeout)
 
     def close_lanes(self) -> TaskLane | None:
@@ -151,15 +160,18 @@ class Core:
         if self._is_inherited():
             return None
         with self._lock:
+            self._closing = None
             loop, self._loop = self._loop, None
             tasks, self._tasks = self._tasks, None
         self.threads.close()
         if loop is not None:
             loop.close(tasks)
-            return None
-        if tasks is not None:
+        elif tasks is not None:
             tasks.close()
-        return tasks
+        if self.options.capture is not None:
+            self.options.capture.close()
+        _bridge.detach(self)
+        return tasks if loop is None else None
 
     def _is_inherited(self) -> bool:
         """Whether this is the copy in a forked child: hub, threads and loop run in the parent, and go on there."""
@@ -219,6 +231,10 @@ _OPEN: weakref.WeakSet[Core] = weakref.WeakSet()
 def open_hubs() -> list[Core]:
     """All hubs of this process that are open."""
     return list(_OPEN)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_native.note_fork)
 
 
 @atexit.register

@@ -19,6 +19,7 @@ from ._native import Mailbox, Run
 from .context import AsyncContext, Context, current
 
 if TYPE_CHECKING:
+    from ._capture import Capture
     from ._definition import Definition
 
 _numbers = itertools.count(1)
@@ -33,11 +34,12 @@ _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) el
 class TaskLane:
     """Runs async workflows on one event loop."""
 
-    def __init__(self, inbox: Inbox, definitions: dict[str, Definition]) -> None:
+    def __init__(self, inbox: Inbox, definitions: dict[str, Definition], capture: Capture | None = None) -> None:
         self.number = next(_numbers)
         self.mailbox = inbox.mailbox
         self.inbox = inbox
         self._definitions = definitions
+        self._capture = capture
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._unasked: set[Run] = set()
         inbox.lanes[self.number] = self
@@ -75,9 +77,14 @@ class TaskLane:
     async def _execute(self, run: Run) -> None:
         definition = self._definitions[run.workflow]
         token = current.set(context := AsyncContext(run, self.inbox))
+        listener = None if self._capture is None else self._capture.listen(run)
         try:
-            output = await definition.function(context, **definition.bind(run.params()))
-            run.finish(definition.finished(output))
+            try:
+                output = await definition.function(context, **definition.bind(run.params()))
+            finally:
+                if listener is not None:
+                    listener.end()
+            run.finish(definition.returned(output))
         except asyncio.CancelledError:
             self._cancelled(run)
         except BaseException as error:
@@ -106,10 +113,11 @@ class TaskLane:
 class ThreadLane:
     """Runs plain workflows on at most ``size`` threads, which are started when the first such workflow is known."""
 
-    def __init__(self, definitions: dict[str, Definition], size: int) -> None:
+    def __init__(self, definitions: dict[str, Definition], size: int, capture: Capture | None = None) -> None:
         self.number = next(_numbers)
         self.mailbox = Mailbox(False, float("inf"), size)
         self._definitions = definitions
+        self._capture = capture
         self._threads: list[threading.Thread] = []
         self._size = size
         self._lock = threading.Lock()
@@ -141,8 +149,14 @@ class ThreadLane:
     def _execute(self, run: Run) -> None:
         definition = self._definitions[run.workflow]
         current.set(context := Context(run))
+        listener = None if self._capture is None else self._capture.listen(run)
         try:
-            run.finish(definition.finished(definition.function(context, **definition.bind(run.params()))))
+            try:
+                output = definition.function(context, **definition.bind(run.params()))
+            finally:
+                if listener is not None:
+                    listener.end()
+            run.finish(definition.returned(output))
         except BaseException as error:
             run.fail(describe(error))
 

@@ -11,6 +11,9 @@ from ._shape import ABSENT
 # Name, hint, whether it is required, default.
 Member = tuple[str, object, bool, object]
 
+# Only factories that are known to be pure are asked: another might draw a number or read the clock.
+_PURE: tuple[Any, ...] = (list, dict, set, frozenset, tuple)
+
 
 def _dataclass_members(cls: Any, hints: dict[str, Any]) -> list[Member]:
     members: list[Member] = []
@@ -18,9 +21,9 @@ def _dataclass_members(cls: Any, hints: dict[str, Any]) -> list[Member]:
         if not field.init:
             continue
         default = ABSENT if field.default is dataclasses.MISSING else field.default
-        # Only factories that are known to be pure are asked: another might draw a number or read the clock.
-        if field.default_factory in (list, dict, set, frozenset, tuple):
-            default = field.default_factory()
+        factory: Any = field.default_factory
+        if factory in _PURE:
+            default = factory()
         required = field.default is field.default_factory is dataclasses.MISSING
         members.append((field.name, hints[field.name], required, default))
     return members

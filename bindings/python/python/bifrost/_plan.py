@@ -20,5 +20,5 @@ class Plan:
 
 def found(value: object) -> str:
     """Return what a value is in the words of JSON, without the value."""
-    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
+    names: dict[type, str] = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number" if isinstance(value, (int, float)) else type(value).__qualname__)

@@ -18,7 +18,8 @@ def decoder_of_result(function: Callable[..., Any]) -> Decoder | None:
 
     A hint that says nothing JSON knows, such as one that cannot be resolved, leaves the result plain.
     """
-    plain = inspect.unwrap(getattr(function, "__func__", function))
+    # A call of a typed client wraps its declaration, which says something else than what comes of the call.
+    plain = inspect.unwrap(getattr(function, "__func__", function), stop=lambda inner: hasattr(inner, "__signature__"))
     try:
         return _KNOWN[plain]
     except KeyError:

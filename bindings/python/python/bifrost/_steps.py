@@ -10,7 +10,7 @@ import builtins
 import functools
 import inspect
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, final
 
 from ._errors import WorkflowFailed, describe, in_doubt
 from ._native import Pending, Run, Step
@@ -19,6 +19,7 @@ from ._results import decoder_of_result
 T = TypeVar("T")
 
 
+@final
 class UserCall:
     """A call of the workflow's own code, and how many seconds it may take."""
 
@@ -31,17 +32,18 @@ class UserCall:
         self.is_probe = is_probe
 
 
+@final
 class Gate:
     """A step that the hub has not let begin yet."""
 
     __slots__ = ("pending",)
 
-    def __init__(self, pending: Pending) -> None:
+    def __init__(self, pending: Pending[Any]) -> None:
         self.pending = pending
 
 
 #: What a protocol asks its driver for.
-Work = Generator["Pending | Gate | UserCall", Any, Any]
+Work = Generator["Pending[Any] | Gate | UserCall", Any, Any]
 
 
 class Done(Generic[T]):
@@ -133,6 +135,7 @@ def _drive(
     failure: Exception | None = None
     try:
         begun = run.begin(name, plan)
+        handle: Any
         handle, action, payload = (yield Gate(begun)) if type(begun) is Pending else begun
         while action != "done":
             if action == "call":
@@ -191,7 +194,7 @@ def _as_raised(error: WorkflowFailed, failure: Exception | None) -> Exception:
     builtin = getattr(builtins, name, None)
     if not (isinstance(builtin, type) and issubclass(builtin, Exception)):
         return error
-    if type(failure) is builtin:
+    if failure is not None and type(failure) is builtin:
         return failure
     try:
         return builtin(error.message.removeprefix(f"{name}: "))

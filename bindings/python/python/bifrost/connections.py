@@ -7,6 +7,7 @@ from typing import Any
 
 from . import _native
 from ._calls import finish, wait
+from ._table import CONNECTIONS, Table
 
 _CREDENTIAL = ("client_id", "client_secret", "refresh_token")
 
@@ -33,10 +34,9 @@ class Connections:
         settings, credential = _parts(options)
         wait(self._native.create_connection(name, provider or name, settings, credential, True))
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> Table:
         """All connections' settings, by name; no secret is in them."""
-        found: list[dict[str, Any]] = wait(self._native.connections())
-        return found
+        return Table(wait(self._native.connections()), CONNECTIONS)
 
     def status(self, name: str) -> Mapping[str, Any]:
         """How a connection is doing, without asking the provider: state, cause, next action."""
@@ -94,8 +94,7 @@ class AsyncConnections:
 
     async def list(self) -> list[dict[str, Any]]:
         """All connections' settings, by name; no secret is in them."""
-        found: list[dict[str, Any]] = await finish(self._native.connections())
-        return found
+        return Table(await finish(self._native.connections()), CONNECTIONS)
 
     async def status(self, name: str) -> Mapping[str, Any]:
         """How a connection is doing, without asking the provider: state, cause, next action."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ._calls import Inbox, finish, wait
+from ._capture import Capture
 from ._core import Core, Options, checked
+from ._table import TENANTS, Table
 from .tenant import AsyncTenant, Tenant
 
 if TYPE_CHECKING:
@@ -77,10 +80,9 @@ class _Base:
         """
         self._core.register(function)
 
-    def tenants(self) -> list[dict[str, Any]]:
+    def tenants(self) -> Table:
         """All tenants' entries, by name."""
-        found: list[dict[str, Any]] = self._core.native.tenants()
-        return found
+        return Table(self._core.native.tenants(), TENANTS)
 
     def health(self) -> dict[str, Any]:
         """How the hub is doing: store, tenants, executions, providers, and the lanes that run Python.
@@ -113,7 +115,10 @@ class Hub(_Base):
         max_running: int | None = None,
         cancel_grace: float | None = None,
         reveal_secrets: bool = False,
+        capture: Iterable[str] = (),
+        capture_level: int = logging.INFO,
         seed: int | None = None,
+        look: bool = False,
     ) -> Opening:
         """A hub that keeps everything in the folder ``path``, or in memory without one.
 
@@ -130,7 +135,11 @@ class Hub(_Base):
             max_running: Executions that run at the same time; 256 unless given.
             cancel_grace: Seconds a cancelled workflow may take to stop by itself; 5 unless given.
             reveal_secrets: Lets workflows read the text of secrets, audited.
+            capture: ``"logging"``, ``"print"`` or both: what workflows say that way is noted with their execution, as
+                ``ctx.log`` does, and goes its usual way, too. Of log records, what the loggers' own levels let through.
+            capture_level: Log records below this level are not noted.
             seed: Makes identifiers and jitter repeat, for tests.
+            look: Leaves executions that had not ended where they are: for a look at a folder without running anything.
 
         Raises (on entering):
             StoreLocked: Another process has the folder open.
@@ -144,8 +153,10 @@ class Hub(_Base):
             "cancel_grace": cancel_grace,
             "reveal_secrets": reveal_secrets,
             "seed": seed,
+            "look": look,
         }
-        return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", native))
+        noted = Capture.of(capture, capture_level)
+        return Opening(Options(path, workflows, simulators, clock, store, workers, loop == "own", noted, native))
 
     def tenant(self, name: str) -> Tenant:
         """The handle to work for one tenant. Raises ``NotFound``."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 from ._calls import finish, wait
 from ._core import WorkflowLike
+from ._table import EXECUTIONS, Table
 from .connections import AsyncConnections, Connections
 from .execution import AsyncExecution, Execution
 from .graph import AsyncGraph, Graph
@@ -80,10 +81,9 @@ class Tenant(_Base):
         native = wait(self._native.execution(id))
         return Execution(self._core, native, wait(native.record())["workflow"])
 
-    def executions(self, *, before: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    def executions(self, *, before: str | None = None, limit: int = 50) -> Table:
         """Records of executions, newest first: at most ``limit`` that are older than the one ``before``."""
-        found: list[dict[str, Any]] = wait(self._native.executions(before, limit))
-        return found
+        return Table(wait(self._native.executions(before, limit)), EXECUTIONS)
 
     def resolve(self, execution: str, decision: str, result: Any = None) -> None:
         """Decides about an execution that needs attention; see :meth:`AsyncTenant.resolve`."""
@@ -192,10 +192,9 @@ class AsyncTenant(_Base):
         native = await finish(self._native.execution(id))
         return AsyncExecution(self._core, native, (await finish(native.record()))["workflow"])
 
-    async def executions(self, *, before: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    async def executions(self, *, before: str | None = None, limit: int = 50) -> Table:
         """Records of executions, newest first: at most ``limit`` that are older than the one ``before``."""
-        found: list[dict[str, Any]] = await finish(self._native.executions(before, limit))
-        return found
+        return Table(await finish(self._native.executions(before, limit)), EXECUTIONS)
 
     async def resolve(self, execution: str, decision: str, result: Any = None) -> None:
         """Decides about an execution that needs attention.
