@@ -202,7 +202,7 @@ class LoopThread:
             _, left = await asyncio.wait(left, timeout=1.0)
         for task in left:
             # It would not end when it was told to; that it is dropped now is no news.
-            task._log_destroy_pending = False  # type: ignore[union-attr]
+            setattr(task, "_log_destroy_pending", False)  # noqa: B010
         self.loop.stop()
 
 

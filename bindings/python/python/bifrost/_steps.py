@@ -99,7 +99,7 @@ def _child(run: Run, name: str, params: dict[str, Any]) -> Work:
 
 def is_child(work: Work) -> bool:
     """Whether a work runs another workflow, and calls nothing here."""
-    return work.gi_code is _child.__code__
+    return inspect.isgenerator(work) and work.gi_code is _child.__code__
 
 
 def _observed(run: Run, name: str, work: Work) -> Work:

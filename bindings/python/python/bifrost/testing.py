@@ -14,7 +14,7 @@ import asyncio
 import datetime
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,7 +80,7 @@ class Clock:
             return execution.outcome(timeout)
 
     @contextmanager
-    def automatic(self) -> Iterator[None]:
+    def automatic(self) -> Generator[None, None, None]:
         """Inside, the clock moves by itself: whenever its hubs rest, it jumps to the next time somebody waits for.
 
         >>> with clock.automatic():
@@ -343,7 +343,7 @@ class Stage:
 
 
 def connect(tenant: Tenant, simulators: Simulators) -> None:
-    """Gives a tenant the connections ``graph`` and ``halopsa`` to the simulated customer of its name, if it has none."""
+    """Gives a tenant connections ``graph`` and ``halopsa`` to the simulated customer of its name, unless it has them."""
     known = {connection["id"] for connection in tenant.connections.list()}
     if "graph" not in known:
         tenant.connections.create("graph", **simulators.connection_options(tenant.name))
