@@ -343,7 +343,7 @@ class Stage:
 
 
 def connect(tenant: Tenant, simulators: Simulators) -> None:
-    """Gives a tenant connections ``graph`` and ``halopsa`` to the simulated customer of its name, unless it has them."""
+    """Gives a tenant connections ``graph`` and ``halopsa`` to the simulated customer of its name, if it has none."""
     known = {connection["id"] for connection in tenant.connections.list()}
     if "graph" not in known:
         tenant.connections.create("graph", **simulators.connection_options(tenant.name))
