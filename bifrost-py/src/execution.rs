@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use crate::convert::{serialized, to_python};
 use crate::pending::{answer, hand_over};
 use crate::runtime::Runtime;
+use crate::tenant::whose;
 
 /// See the module.
 #[pyclass(frozen, module = "bifrost._native")]
@@ -47,7 +48,8 @@ impl Execution {
         let (handle, tenant) = (self.handle.clone(), self.tenant.clone());
         let wait = async move {
             let ended = ended(&handle, &tenant).await;
-            let output = ended.and_then(Outcome::into_output).map_err(|error| whose(error, &handle, &tenant))?;
+            let output =
+                ended.and_then(Outcome::into_output).map_err(|error| from_execution(error, &handle, &tenant))?;
             Ok(answer(move |py| to_python(py, output).map(Bound::unbind)))
         };
         hand_over(py, self.runtime.start_call(wait))
@@ -104,8 +106,8 @@ impl Execution {
 }
 
 /// The error with whose it is, which what a workflow raised does not say.
-fn whose(error: Error, handle: &ExecutionHandle, tenant: &str) -> Error {
-    let error = if error.context("tenant").is_some() { error } else { error.with("tenant", tenant) };
+fn from_execution(error: Error, handle: &ExecutionHandle, tenant: &str) -> Error {
+    let error = whose(error, tenant);
     if error.context("execution").is_some() { error } else { error.with("execution", handle.id()) }
 }
 

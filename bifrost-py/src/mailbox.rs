@@ -97,8 +97,9 @@ impl Inner {
         let quiet = queue.fetched_at.is_none_or(|at| at.elapsed() > self.patience / 4);
         if quiet && !queue.closed && queue.waiting_since.is_none() {
             queue.waiting_since = Some(moment::now());
-            queue.rung = true;
-            bell.ring();
+            if !std::mem::replace(&mut queue.rung, true) {
+                bell.ring();
+            }
         }
     }
 

@@ -78,7 +78,7 @@ impl Tenant {
         }
         let (tenant, runtime) = (self.tenant.clone(), self.runtime.clone());
         let run = async move {
-            let handle = tenant.start(start).await?;
+            let handle = tenant.start(start).await.map_err(|error| whose(error, tenant.id().as_str()))?;
             let execution = Execution::new(handle, tenant.id().to_string(), runtime);
             Ok(answer(move |py| Ok(Py::new(py, execution)?.into_any())))
         };
@@ -246,6 +246,11 @@ impl Tenant {
         let tenant = self.tenant.clone();
         self.data(py, async move { tenant.snapshot().await })
     }
+}
+
+/// The error with the tenant it is about.
+pub(crate) fn whose(error: bifrost::Error, tenant: &str) -> bifrost::Error {
+    if error.context("tenant").is_some() { error } else { error.with("tenant", tenant) }
 }
 
 fn execution_id(py: Python<'_>, text: &str) -> PyResult<ExecutionId> {

@@ -110,13 +110,8 @@ class Definition:
         """
         return normalise(result) if self.kind == "data_provider" else encode(result)
 
-    def finished(self, result: Any) -> Any:
-        """Return what the function returned as the hub shall have it, which makes of a workflow's result what
-        :meth:`encode_result` does.
-
-        Raises:
-            CodecError: A data provider returned something else than options.
-        """
+    def returned(self, result: Any) -> Any:
+        """Return the result as the native module takes it: that encodes by itself, but knows nothing of options."""
         return normalise(result) if self.kind == "data_provider" else result
 
     def decode_result(self, value: Any) -> Any:

@@ -52,6 +52,16 @@ __all__ = [
 _SILENT = frozenset({"traceback", "attention", "exception"})
 
 
+#: By code: what a person can do where nothing is said about this very failure.
+_ADVICE = {
+    "invalid_input": "correct the value at the path",
+    "throttled": "try again later; the hub keeps within what the provider allows, so look for who else calls it",
+    "unavailable": "try again later; if it stays like this, look at the provider's service health",
+    "timeout": "find out from its events what it waited for, or give it more time",
+    "cancelled": "start it again if it is still wanted",
+}
+
+
 class BifrostError(Exception):
     """Whatever the hub, a provider or a workflow refused, in one line: what, for whom, and what to do next.
 
@@ -79,7 +89,11 @@ class BifrostError(Exception):
         self.context: dict[str, str] = dict(context or {})
         self._retry = retry
         #: What a person can do about it, where that is known.
-        self.next_action = next_action
+        self.next_action = next_action or self._advice()
+
+    def _advice(self) -> str | None:
+        """What helps against its kind, where whoever raised it knows nothing better."""
+        return _ADVICE.get(self.code)
 
     @property
     def tenant(self) -> str | None:

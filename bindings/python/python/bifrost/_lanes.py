@@ -84,7 +84,7 @@ class TaskLane:
             finally:
                 if listener is not None:
                     listener.end()
-            run.finish(definition.finished(output))
+            run.finish(definition.returned(output))
         except asyncio.CancelledError:
             self._cancelled(run)
         except BaseException as error:
@@ -156,7 +156,7 @@ class ThreadLane:
             finally:
                 if listener is not None:
                     listener.end()
-            run.finish(definition.finished(output))
+            run.finish(definition.returned(output))
         except BaseException as error:
             run.fail(describe(error))
 

@@ -43,17 +43,6 @@ _FOREVER = 1e9
 
 When = Literal["before", "during", "after"]
 
-# The simulated application that is registered in every simulated customer; it opens nothing else.
-_GRAPH = {
-    "client_id": "b1f05700-0000-4000-8000-00000000d3e0",
-    "client_secret": "demo-secret-for-simulators-only",
-}
-_HALOPSA = {
-    "tenant": "demo",
-    "client_id": "b1f05700-0000-4000-8000-0000000d3e01",
-    "client_secret": "demo-halopsa-secret-for-simulators-only",
-}
-
 
 class Clock:
     """A clock that stands still until it is moved: what waits an hour in the hub waits no time in the test.
@@ -313,7 +302,7 @@ class Stage:
         """A tenant, made when there is none of this name, with connections ``graph`` and ``halopsa`` to the simulated
         customer of its name."""
         tenant = self.hub.create_tenant(name, exist_ok=True)
-        connect(tenant)
+        connect(tenant, self.simulators)
         return tenant
 
     def __enter__(self) -> Stage:
@@ -353,16 +342,13 @@ class Stage:
         self._open()
 
 
-def connect(tenant: Tenant) -> None:
-    """Gives a tenant the connections ``graph`` and ``halopsa`` to the simulated customer of its name, if it has none.
-
-    The simulators know ``contoso``, ``fabrikam`` and ``northwind``.
-    """
+def connect(tenant: Tenant, simulators: Simulators) -> None:
+    """Gives a tenant connections ``graph`` and ``halopsa`` to the simulated customer of its name, if it has none."""
     known = {connection["id"] for connection in tenant.connections.list()}
     if "graph" not in known:
-        tenant.connections.create("graph", entra_tenant=f"{tenant.name}.com", **_GRAPH)
+        tenant.connections.create("graph", **simulators.connection_options(tenant.name))
     if "halopsa" not in known:
-        tenant.connections.create("halopsa", **_HALOPSA)
+        tenant.connections.create("halopsa", **simulators.connection_options(tenant.name, "halopsa"))
 
 
 #: Whoever may end a hub in the middle of a step.

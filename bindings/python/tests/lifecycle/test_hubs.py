@@ -131,9 +131,9 @@ def test_work_that_runs_at_closing_is_finished_by_the_next_open(
     go_on.set()
     with Hub.open(tmp_path, workflows=functions) as hub:
         tenant = hub.tenant("contoso")
-        assert [tenant.execution(id).result(timeout=30) for id in executions] == ["task", "thread"]
+        assert [tenant.execution(number).result(timeout=30) for number in executions] == ["task", "thread"]
         assert sorted(ran) == ["task", "thread"]
-    eventually("the threads of the first hub end", lambda: not _threads("bifrost-"))
+    eventually("the threads of the first hub end", lambda: not _threads())
 
 
 def test_closing_ends_tasks_that_a_workflow_left_behind() -> None:
@@ -156,5 +156,7 @@ def test_closing_ends_tasks_that_a_workflow_left_behind() -> None:
     assert ended == ["left behind"]
 
 
-def _threads(prefix: str) -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(prefix)]
+def _threads() -> list[str]:
+    """The threads that run workflows."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith(("bifrost-workflow", "bifrost-loop"))]
