@@ -96,7 +96,7 @@ impl Inner {
         let Some(bell) = &self.bell else { return };
         let quiet = queue.fetched_at.is_none_or(|at| at.elapsed() > self.patience / 4);
         if quiet && !queue.closed && queue.waiting_since.is_none() {
-            queue.waiting_since = Some(Instant::now());
+            queue.waiting_since = Some(moment::now());
             if !std::mem::replace(&mut queue.rung, true) {
                 bell.ring();
             }
@@ -189,7 +189,7 @@ impl Mailbox {
     /// comes back by itself.
     fn drain(&self) -> Option<Drained> {
         let mut queue = self.0.lock();
-        queue.fetched_at = Some(Instant::now());
+        queue.fetched_at = Some(moment::now());
         if queue.waiting_since.take().is_none() {
             if let Some(bell) = self.0.bell.as_ref().filter(|_| queue.rung) {
                 bell.silence();
