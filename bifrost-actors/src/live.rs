@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bifrost_core::ExecutionId;
-use bifrost_core::event::Event;
-use bifrost_core::execution::Outcome;
+use bifrost_core::event::{Event, EventBody};
+use bifrost_core::execution::{ExecutionState, Outcome};
 use tokio::sync::watch;
 
 /// How an execution left this process.
@@ -26,6 +26,8 @@ pub(crate) struct Live {
     events: Mutex<Vec<Event>>,
     last: watch::Sender<u64>,
     ended: watch::Sender<Option<Ended>>,
+    /// It waits for a person.
+    aside: watch::Sender<bool>,
 }
 
 impl Live {
@@ -35,6 +37,7 @@ impl Live {
             events: Mutex::new(Vec::new()),
             last: watch::Sender::new(0),
             ended: watch::Sender::new(None),
+            aside: watch::Sender::new(false),
         })
     }
 
@@ -46,13 +49,21 @@ impl Live {
     pub(crate) fn publish(&self, events: impl IntoIterator<Item = Event>) {
         let mut shown = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last = shown.last().map_or(0, |event| event.seq);
+        let mut moved_to = None;
         for event in events {
             if event.seq == last + 1 {
                 last = event.seq;
+                if let EventBody::State { state, .. } = &event.body {
+                    moved_to = Some(*state);
+                }
                 shown.push(event);
             }
         }
         drop(shown);
+        if let Some(state) = moved_to {
+            let aside = state == ExecutionState::NeedsAttention;
+            self.aside.send_if_modified(|before| std::mem::replace(before, aside) != aside);
+        }
         self.last.send_replace(last);
     }
 
@@ -69,6 +80,11 @@ impl Live {
 
     pub(crate) fn ended(&self) -> watch::Receiver<Option<Ended>> {
         self.ended.subscribe()
+    }
+
+    /// Whether it waits for a person.
+    pub(crate) fn aside(&self) -> watch::Receiver<bool> {
+        self.aside.subscribe()
     }
 
     pub(crate) fn last(&self) -> watch::Receiver<u64> {

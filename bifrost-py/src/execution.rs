@@ -2,10 +2,9 @@
 
 use std::pin::pin;
 
-use bifrost::event::{Event, EventBody};
+use bifrost::event::Event;
 use bifrost::execution::Outcome;
 use bifrost::{Error, ErrorKind, ExecutionHandle, ExecutionState, Result};
-use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt};
 use pyo3::prelude::*;
 
@@ -113,27 +112,15 @@ fn from_execution(error: Error, handle: &ExecutionHandle, tenant: &str) -> Error
 
 /// The outcome, or the error that it waits for a person.
 async fn ended(handle: &ExecutionHandle, tenant: &str) -> Result<Outcome> {
-    match select(pin!(handle.wait()), pin!(set_aside(handle, tenant))).await {
-        Either::Left((outcome, _)) => outcome,
-        Either::Right((error, wait)) => match wait.now_or_never() {
-            Some(outcome) => outcome,
-            None => Err(error),
-        },
-    }
-}
-
-/// Resolves when the execution waits for a person.
-async fn set_aside(handle: &ExecutionHandle, tenant: &str) -> Error {
-    let mut events = pin!(handle.events(1));
-    while let Some(event) = events.next().await {
-        if !matches!(event.body, EventBody::State { state: ExecutionState::NeedsAttention, .. }) {
-            continue;
+    loop {
+        if let Some(outcome) = handle.settled().await? {
+            return Ok(outcome);
         }
+        // None when it has been decided about meanwhile.
         if let Some(error) = attention(handle, tenant).await {
-            return error;
+            return Err(error);
         }
     }
-    futures_util::future::pending().await
 }
 
 async fn attention(handle: &ExecutionHandle, tenant: &str) -> Option<Error> {

@@ -68,8 +68,9 @@ impl Hub {
     ) -> PyResult<Py<PyAny>> {
         let fail = |error: bifrost::Error| to_py(py, &error);
         let options: OpenOptions = parse("open hub", to_json(options)?).map_err(fail)?;
-        let threads =
-            options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from).min(4));
+        // One core is Python's: a thread more than the rest only takes turns with it.
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = options.threads.unwrap_or_else(|| (cores - 1).clamp(1, 4));
         let runtime = Runtime::start(threads).map_err(fail)?;
         let mut builder = bifrost::Hub::builder().with_config(config(&options).map_err(fail)?);
         for (description, mailbox) in workflows {

@@ -1,11 +1,13 @@
 //! An execution's handle.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bifrost_core::event::Event;
 use bifrost_core::execution::{ExecutionRecord, Outcome};
 use bifrost_core::{Error, ErrorKind, ExecutionId, Result};
 use futures_util::Stream;
+use futures_util::future::{Either, select};
 use futures_util::stream::unfold;
 use tokio::sync::watch;
 
@@ -41,6 +43,19 @@ impl ExecutionHandle {
             Some(Ended::Outcome(outcome)) => Ok((*outcome).clone()),
             Some(Ended::Requeued) => Err(self.closed("it was put back and goes on at the next start")),
             Some(Ended::Dropped) | None => Err(self.closed("it was not accepted")),
+        }
+    }
+
+    /// Waits until it has ended or a person must decide, which is `None`.
+    ///
+    /// # Errors
+    /// As [`ExecutionHandle::wait`].
+    pub async fn settled(&self) -> Result<Option<Outcome>> {
+        let mut aside = self.live.aside();
+        let set_aside = pin!(aside.wait_for(|aside| *aside));
+        match select(pin!(self.wait()), set_aside).await {
+            Either::Left((outcome, _)) => outcome.map(Some),
+            Either::Right(_) => Ok(None),
         }
     }
 

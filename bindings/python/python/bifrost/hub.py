@@ -131,7 +131,7 @@ class Hub(_Base):
             workers: Threads for plain ``def`` workflows.
             loop: Where ``async def`` workflows run: ``"caller"`` is the loop that opens the hub with ``async with``,
                 ``"own"`` a thread of the hub's own, as with plain ``with``.
-            threads: Threads of the native runtime; by default one per core, at most 4.
+            threads: Threads of the native runtime; by default one per core but the one Python keeps busy, at most 4.
             max_running: Executions that run at the same time; 256 unless given.
             cancel_grace: Seconds a cancelled workflow may take to stop by itself; 5 unless given.
             reveal_secrets: Lets workflows read the text of secrets, audited.
