@@ -30,6 +30,11 @@ impl Store {
         Self { store: MemoryStore::new(), keys: Arc::new(EphemeralKey::generate(Arc::new(SystemEntropy))) }
     }
 
+    /// From now on it refuses to write as if its disk were full, or writes again.
+    fn set_full(&self, full: bool) {
+        self.store.set_full(full);
+    }
+
     /// What is durable at this moment, as a store of its own: the hub on this one cannot reach it.
     fn fork(&self) -> Self {
         Self { store: self.store.fork(), keys: Arc::clone(&self.keys) }

@@ -12,7 +12,7 @@ use futures_util::future::{self, BoxFuture, FutureExt};
 use super::export::{self, ArchiveEntry};
 use super::key::{Key, Prefix};
 use super::resolve::{View, Writes, resolve};
-use super::{Batch, CommitSeq, MAX_SCAN_LIMIT, Scan, ScanPage, Store, StoreHealth, Usage, Versioned, blocking};
+use super::{Batch, CommitSeq, MAX_SCAN_LIMIT, Scan, ScanPage, Store, StoreHealth, Usage, Versioned, blocking, full};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A store in memory.
@@ -40,6 +40,7 @@ struct State {
     map: BTreeMap<Key, Versioned>,
     last: CommitSeq,
     closed: bool,
+    full: bool,
 }
 
 impl MemoryStore {
@@ -53,7 +54,13 @@ impl MemoryStore {
     #[must_use]
     pub fn fork(&self) -> Self {
         let state = self.read();
-        Self(Arc::new(RwLock::new(State { map: state.map.clone(), last: state.last, closed: false })))
+        Self(Arc::new(RwLock::new(State { map: state.map.clone(), last: state.last, ..State::default() })))
+    }
+
+    /// From now on it refuses to write, or writes again, as if its disk were full or had room: for tests of what then
+    /// becomes of its users.
+    pub fn set_full(&self, full: bool) {
+        self.write().full = full;
     }
 
     /// Whoever panicked with the lock held left whole batches behind: every change below is made after the last thing
@@ -70,6 +77,9 @@ impl MemoryStore {
         batch.check_limits()?;
         let mut state = self.write();
         state.check_open("commit batch")?;
+        if state.full {
+            return Err(full());
+        }
         let writes = resolve(&*state, batch)?;
         Ok(state.apply(writes))
     }

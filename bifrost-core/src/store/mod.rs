@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
 pub use key::{Key, Prefix, Scope};
 
 /// The longest key an engine takes, in bytes.
@@ -359,6 +359,13 @@ pub async fn keys_under(store: &dyn Store, prefix: &Prefix) -> Result<Vec<Key>> 
 
 /// A shared engine.
 pub type SharedStore = Arc<dyn Store>;
+
+/// No room to write; reads go on.
+fn full() -> Error {
+    Error::new(ErrorKind::StoreFull, "commit batch", "the disk is full")
+        .retry(Retry::Later)
+        .next_action("free some space on the store's disk; writing goes on by itself")
+}
 
 /// Runs what may wait for a disk, or for somebody's sink, where no async thread has to wait with it.
 async fn blocking<T: Send + 'static>(

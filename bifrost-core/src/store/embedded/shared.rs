@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::super::full;
 use super::EmbeddedOptions;
 use super::ballast::Ballast;
 use super::disk::Disk;
@@ -11,7 +12,7 @@ use super::journal::ClosedSegment;
 use super::queue::Queue;
 use super::snapshot;
 use super::state::State;
-use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Where things lie.
 #[derive(Debug, Clone)]
@@ -199,10 +200,4 @@ fn poisoned(operation: &'static str, why: &str) -> Error {
     Error::new(ErrorKind::StorePoisoned, operation, "the store takes no more writes after a failure")
         .with("cause", why)
         .next_action("check the disk, then close and reopen the store")
-}
-
-fn full() -> Error {
-    Error::new(ErrorKind::StoreFull, "commit batch", "the disk is full")
-        .retry(Retry::Later)
-        .next_action("free some space on the store's disk; writing goes on by itself")
 }

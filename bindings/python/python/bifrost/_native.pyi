@@ -489,5 +489,8 @@ class Store:
     def __new__(cls) -> Store:
         """An empty store with a key of its own."""
 
+    def set_full(self, full: bool) -> None:
+        """From now on it refuses to write as if its disk were full, or writes again."""
+
     def fork(self) -> Store:
         """What is durable at this moment, as a store of its own: the hub on this one cannot reach it."""

@@ -212,7 +212,7 @@ class Simulators:
 
         >>> tenant.connections.create("graph", **simulators.connection_options("contoso"))
         """
-        return _connection_options(tenant, provider)
+        return connection_options(tenant, provider)
 
     def serve(self, port: int = 0) -> SimulatorServer:
         """Serves the world over HTTP at this port of this machine, for other processes; 0 is any free one.
@@ -405,7 +405,7 @@ class SimulatorServer:
 
     def connection_options(self, tenant: str, provider: Literal["graph", "halopsa"] = "graph") -> dict[str, Any]:
         """What ``tenant.connections.create(provider, ...)`` needs of a hub that goes over the network."""
-        options = _connection_options(tenant, provider)
+        options = connection_options(tenant, provider)
         options["allow_private_hosts"] = ["127.0.0.1"]
         addresses = self.addresses
         if provider == "graph":
@@ -429,7 +429,8 @@ class SimulatorServer:
         return f"<SimulatorServer {self.url}>"
 
 
-def _connection_options(tenant: str, provider: str) -> dict[str, Any]:
+def connection_options(tenant: str, provider: Literal["graph", "halopsa"] = "graph") -> dict[str, Any]:
+    """What a connection to the simulated customer ``tenant`` is made of."""
     if provider == "graph":
         return {"entra_tenant": tenant, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
     return {

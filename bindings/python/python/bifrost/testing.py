@@ -23,7 +23,7 @@ from . import _native, _steps
 from ._errors import Closed
 from ._idle import is_idle
 from .hub import Hub
-from .simulators import Simulators
+from .simulators import Simulators, connection_options
 
 if TYPE_CHECKING:
     from ._core import Core
@@ -342,13 +342,17 @@ class Stage:
         self._open()
 
 
-def connect(tenant: Tenant, simulators: Simulators) -> None:
-    """Gives a tenant connections ``graph`` and ``halopsa`` to the simulated customer of its name, if it has none."""
+def connect(tenant: Tenant, simulators: Simulators | None = None) -> None:
+    """Gives a tenant connections ``graph`` and ``halopsa`` to the simulated customer of its name, if it has none.
+
+    Without ``simulators``, to those the hub was opened with, whichever they are.
+    """
+    options = connection_options if simulators is None else simulators.connection_options
     known = {connection["id"] for connection in tenant.connections.list()}
     if "graph" not in known:
-        tenant.connections.create("graph", **simulators.connection_options(tenant.name))
+        tenant.connections.create("graph", **options(tenant.name))
     if "halopsa" not in known:
-        tenant.connections.create("halopsa", **simulators.connection_options(tenant.name, "halopsa"))
+        tenant.connections.create("halopsa", **options(tenant.name, "halopsa"))
 
 
 #: Whoever may end a hub in the middle of a step.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from bifrost import Event, Execution, Hub, NotFound, Tenant, Unavailable
+from bifrost import Event, Execution, Hub, NotFound, Tenant
 
 from . import _follow, _open
 from ._exit import Exit
@@ -110,7 +109,7 @@ def resolve(arguments: argparse.Namespace, out: Output) -> int:
     result = None if arguments.result is None else json_or_text(arguments.result)
     with _open.to_look(arguments) as hub:
         tenant, execution = _found(hub, arguments)
-        _once_there(lambda: tenant.resolve(arguments.id, arguments.decision, result))
+        tenant.resolve(arguments.id, arguments.decision, result)
         record = execution.record()
     out.json({"tenant": tenant.name, **record})
     out.text(f"{arguments.id} is {record['state']}")
@@ -121,7 +120,9 @@ def cancel(arguments: argparse.Namespace, out: Output) -> int:
     """``runs cancel``."""
     with _open.to_look(arguments) as hub:
         tenant, execution = _found(hub, arguments)
-        _once_there(lambda: execution.cancel(arguments.reason))
+        execution.cancel(arguments.reason)
+        # The handle from before knew nobody to wait for: cancelling had it taken up.
+        execution = tenant.execution(arguments.id)
         execution.outcome(_PATIENCE)
         record = execution.record()
     out.json({"tenant": tenant.name, **record})
@@ -137,18 +138,6 @@ def _found(hub: Hub, arguments: argparse.Namespace) -> tuple[Tenant, Execution]:
         except NotFound:
             continue
     raise Failure(f"there is no execution {arguments.id}", next_action="find it with `bifrost runs list`")
-
-
-def _once_there(call: Callable[[], None]) -> None:
-    """Makes a call to an execution that may still be on its way out of the store."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return call()
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
 
 
 def _stored(execution: Execution, last: int, first: int) -> Iterator[Event]:
