@@ -11,8 +11,9 @@ import pytest
 
 EXECUTIONS = int(os.environ.get("BIFROST_EXECUTIONS", "10000"))
 LONG = EXECUTIONS >= 100_000
-#: Before this many, pools, caches and allocators grow to what they need.
-WARM = 10_000 if LONG else 2_000
+#: Before this many, pools and allocators grow to what they need, the store's cache of 32 MiB fills, and its first
+#: snapshots are taken.
+WARM = 60_000 if LONG else 2_000
 #: How much more memory there may be at the end: in the short form the store's cache is still filling.
 GROWTH = 1.05 if LONG else 1.5
 
