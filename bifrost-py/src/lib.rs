@@ -1,9 +1,9 @@
 //! The native half of the Python package `bifrost`: hub, tenants, executions and the workflows that Python runs.
 //!
 //! It translates and decides nothing. Three rules shape it:
-//! - **No thread of the hub ever waits for the GIL.** What Python shall do or hear is queued in a [`mailbox`], and the
+//! - **No thread of the hub ever waits for the GIL.** What Python shall do or hear is queued in a `mailbox`, and the
 //!   Python thread that fetches it converts it. A queue wakes its event loop once for all that is in it.
-//! - **One implementation for sync and async.** A call is started and handed over as [`pending`]; blocking callers wait
+//! - **One implementation for sync and async.** A call is started and handed over as `pending`; blocking callers wait
 //!   for it without the GIL, event loops are told through their mailbox.
 //! - **Python drives its steps.** The hub says what a step is to do next (call, probe, done), Python does it in the
 //!   user's own coroutine or thread, and says what came of it: exceptions and context variables stay what they are.

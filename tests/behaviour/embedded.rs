@@ -67,6 +67,22 @@ async fn retries_deadlines_cancellation_and_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_master_key_is_missed_and_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = builder(folder.path()).start().await.unwrap();
+    contoso(&hub).await;
+    hub.shutdown(Duration::from_secs(10)).await.unwrap();
+    let key = folder.path().join("master.key");
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::rename(&key, &elsewhere).unwrap();
+    let error = builder(folder.path()).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("missing") && !key.exists(), "{error}");
+    std::fs::rename(&elsewhere, &key).unwrap();
+    builder(folder.path()).start().await.unwrap().tenant("contoso").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_needs_attention_waits_across_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let doubtful = || {

@@ -203,8 +203,15 @@ async fn open(storage: Storage, entropy: &Arc<dyn Entropy>) -> Result<(SharedSto
         Storage::Folder(folder) => {
             use bifrost_core::store::embedded::{EmbeddedOptions, EmbeddedStore};
             use bifrost_core::store::seal::LocalKeyFile;
+            use bifrost_core::store::{CommitSeq, Store};
             let store = EmbeddedStore::open(folder.join("store"), EmbeddedOptions::default()).await?;
-            let keys = LocalKeyFile::open(folder.join("master.key"), Arc::clone(entropy)).await?;
+            let (path, entropy) = (folder.join("master.key"), Arc::clone(entropy));
+            let is_new = store.health().last_commit == CommitSeq::default();
+            let keys = if is_new {
+                LocalKeyFile::open(path, entropy).await
+            } else {
+                LocalKeyFile::open_existing(path, entropy).await
+            }?;
             Ok((Arc::new(store), Arc::new(keys)))
         }
     }

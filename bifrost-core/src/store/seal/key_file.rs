@@ -27,9 +27,30 @@ impl LocalKeyFile {
     /// # Errors
     /// `InvalidInput` when the file can be read by others than its owner, cannot be read, or is no key file.
     pub async fn open(path: impl AsRef<Path>, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        Self::obtain(path, entropy, read_or_create).await
+    }
+
+    /// Reads the key file of a store that was written before: a new key could open nothing in it.
+    ///
+    /// # Errors
+    /// As [`LocalKeyFile::open`], and `InvalidInput` when there is none.
+    pub async fn open_existing(path: impl AsRef<Path>, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        Self::obtain(path, entropy, |path, _| match File::open(path) {
+            Ok(file) => read(path, file),
+            Err(error) if error.kind() == IoKind::NotFound => Err(missing(path)),
+            Err(error) => Err(unreadable(path, error)),
+        })
+        .await
+    }
+
+    async fn obtain(
+        path: impl AsRef<Path>,
+        entropy: Arc<dyn Entropy>,
+        key: impl FnOnce(&Path, &dyn Entropy) -> Result<DataKey> + Send + 'static,
+    ) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let blocking = tokio::task::spawn_blocking(move || {
-            let key = read_or_create(&path, &*entropy)?;
+            let key = key(&path, &*entropy)?;
             Ok(Self(MasterKey::new("local", key, &*entropy)))
         });
         blocking.await.map_err(|error| Error::internal("open key file", "the reader ended early").source(error))?
@@ -104,6 +125,12 @@ fn sync_parent(path: &Path) -> std::io::Result<()> {
         _ => Path::new("."),
     };
     File::open(parent)?.sync_all()
+}
+
+fn missing(path: &Path) -> Error {
+    Error::invalid("open key file", "the master key of this store is missing")
+        .with("path", path.display())
+        .next_action("restore the key file from your backup; a new one cannot open the existing store")
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {

@@ -50,6 +50,9 @@ class _Thread:
             self.logs.set_level(_wanted())
 
 
+# Who configures no logging shall not find the hub's warnings on standard error.
+logging.getLogger("bifrost").addHandler(logging.NullHandler())
+
 _lock = threading.Lock()
 _thread: _Thread | None = None
 
