@@ -143,7 +143,7 @@ impl Tenant {
         Ok(ExecutionHandle::new(self.clone(), live))
     }
 
-    /// Executions, newest first: at most `limit` before the one `before`.
+    /// Executions, newest first: at most `limit`, and 1,000, before the one `before`.
     ///
     /// # Errors
     /// As the store says.

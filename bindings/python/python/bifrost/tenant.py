@@ -82,7 +82,7 @@ class Tenant(_Base):
         return Execution(self._core, native, wait(native.record())["workflow"])
 
     def executions(self, *, before: str | None = None, limit: int = 50) -> Table:
-        """Records of executions, newest first: at most ``limit`` that are older than the one ``before``."""
+        """Records of executions, newest first: at most ``limit``, and 1,000, that are older than the one ``before``."""
         return Table(wait(self._native.executions(before, limit)), EXECUTIONS)
 
     def resolve(self, execution: str, decision: str, result: Any = None) -> None:
@@ -193,7 +193,7 @@ class AsyncTenant(_Base):
         return AsyncExecution(self._core, native, (await finish(native.record()))["workflow"])
 
     async def executions(self, *, before: str | None = None, limit: int = 50) -> Table:
-        """Records of executions, newest first: at most ``limit`` that are older than the one ``before``."""
+        """Records of executions, newest first: at most ``limit``, and 1,000, that are older than the one ``before``."""
         return Table(await finish(self._native.executions(before, limit)), EXECUTIONS)
 
     async def resolve(self, execution: str, decision: str, result: Any = None) -> None:

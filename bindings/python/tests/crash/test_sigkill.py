@@ -78,6 +78,13 @@ def five_plain(ctx: Context, number: int) -> int:
     ctx.step("five", note, "five", number)
     return number
 
+def records(tenant):
+    found, before = [], None
+    while page := tenant.executions(before=before, limit=1000):
+        found += page
+        before = page[-1]["id"]
+    return found
+
 last = sys.argv[1] == "last"
 for folder in ("drafts", "keyed"):
     os.makedirs(f"outside/{folder}", exist_ok=True)
@@ -85,7 +92,7 @@ with Hub.open("data", workflows=[five_async, five_plain]) as hub:
     tenant = hub.create_tenant("contoso", exist_ok=True)
     print("open")
     if not last:
-        number = len(tenant.executions(limit=100_000))
+        number = len(records(tenant))
         while True:
             tenant.start((five_async, five_plain)[number % 2], {"number": number}, idempotency_key=str(number))
             # Told after it is durable: from here on it must not be lost.
@@ -93,7 +100,7 @@ with Hub.open("data", workflows=[five_async, five_plain]) as hub:
             number += 1
             if number % 4 == 0:
                 tenant.execution(tenant.executions(limit=1)[0]["id"]).result(timeout=30)
-    for record in tenant.executions(limit=100_000):
+    for record in records(tenant):
         print(record["params"]["number"], record["id"], tenant.execution(record["id"]).result(timeout=60))
     assert tenant.verify_audit()["fault"] is None, tenant.verify_audit()
 """
