@@ -104,7 +104,7 @@ def test_licence_short(tenant: Tenant, simulators: Simulators, check: Check) -> 
 def test_429_and_5xx(
     fault: Any, kind: type[BifrostError], tenant: Tenant, simulators: Simulators, clock: Clock, check: Check
 ) -> None:
-    simulators.fault(fault, provider="graph", retry_after=30)
+    simulators.fault(fault, provider="graph", retry_after=1)
     execution = tenant.run(counts_users)
     clock.run_until(execution)
     error = _failure(kind, execution.result)
