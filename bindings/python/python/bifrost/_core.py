@@ -57,8 +57,6 @@ class Core:
         self._tasks: TaskLane | None = None
         self._loop: LoopThread | None = None
         self._native: _native.Hub | None = None
-        #: While it is closed: its threads end with the last reference, and closing needs them.
-        self._closing: _native.Hub | None = None
         self._process = os.getpid()
 
     @property
@@ -151,8 +149,6 @@ class Core:
         with self._lock:
             native, self._native = self._native, None
             _OPEN.discard(self)
-            if native is not None:
-                self._closing = native
         return None if native is None else native.close(timeout)
 
     def close_lanes(self) -> TaskLane | None:
@@ -160,7 +156,6 @@ class Core:
         if self._is_inherited():
             return None
         with self._lock:
-            self._closing = None
             loop, self._loop = self._loop, None
             tasks, self._tasks = self._tasks, None
         self.threads.close()

@@ -18,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build().parse_args(argv)
     # Where it takes a file, it may be there without one.
     out = Output(as_json=arguments.json is not False)
-    _set_up_logging(show=arguments.debug)
+    if arguments.debug:
+        _show_log()
     try:
         code: int = arguments.run(arguments, out)
         out.flush()
@@ -36,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _set_up_logging(*, show: bool) -> None:
+def _show_log() -> None:
     """What the hub logs is for ``--debug``: each command says itself what failed. A program's own logging stays."""
-    handler = logging.StreamHandler() if show else logging.NullHandler()
+    handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.getLogger("bifrost").addHandler(handler)
