@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::super::resolve::resolve;
 use super::super::{CommitSeq, export};
 use super::frame::{self, Point};
-use super::journal::{AppendError, Journal, sort};
+use super::journal::{AppendError, ClosedSegment, Journal, sort};
 use super::keeper::Keeper;
 use super::lock::Lock;
 use super::mark::{self, Mark};
@@ -32,6 +32,8 @@ pub(super) struct Committer {
     journal: Journal,
     keeper: Keeper,
     mark: Mark,
+    /// Segments that are closed, and which the mark may still name.
+    closed: Vec<ClosedSegment>,
     /// Bytes appended since the keeper was last told.
     grown: u64,
     lock: Lock,
@@ -46,7 +48,7 @@ struct Group<'a> {
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, journal: Journal, keeper: Keeper, mark: Mark, lock: Lock) -> Self {
-        Self { shared, journal, keeper, mark, grown: 0, lock }
+        Self { shared, journal, keeper, mark, closed: Vec::new(), grown: 0, lock }
     }
 
     /// Works until the store is closed or let go of.
@@ -125,21 +127,28 @@ impl Committer {
     }
 
     fn roll(&mut self) -> Result<()> {
+        // An empty segment has the name of the one that would follow it: both would be one file.
+        if self.journal.is_empty() {
+            return self.name_segment();
+        }
         self.roll_to(self.journal.head())
     }
 
     fn roll_to(&mut self, head: Point) -> Result<()> {
         let closed = self.journal.roll(head).map_err(|error| self.failed(error))?;
-        self.shared.segment_closed(closed);
+        self.closed.push(closed);
         self.name_segment()
     }
 
+    /// Lets the mark name the segment in use, and only then lets the keeper have those before it: one that the mark
+    /// still names must not be dropped, or the next opening misses it.
     fn name_segment(&mut self) -> Result<()> {
         let segment = self.journal.first();
-        if self.mark.segment == segment {
-            return Ok(());
+        if self.mark.segment != segment {
+            self.write_mark(Mark { segment, ..self.mark })?;
         }
-        self.write_mark(Mark { segment, ..self.mark })
+        self.closed.drain(..).for_each(|closed| self.shared.segment_closed(closed));
+        Ok(())
     }
 
     fn write_mark(&mut self, mark: Mark) -> Result<()> {

@@ -90,9 +90,14 @@ impl Journal {
         number_of(&self.path).unwrap_or_default()
     }
 
+    /// True while the current segment holds no frame.
+    pub(super) fn is_empty(&self) -> bool {
+        self.offset == SEGMENT_HEADER_LEN
+    }
+
     /// True when a frame of this length should go into a new segment.
     pub(super) fn is_full_for(&self, length: usize) -> bool {
-        self.offset > SEGMENT_HEADER_LEN && self.offset + length as u64 > self.segment_bytes
+        !self.is_empty() && self.offset + length as u64 > self.segment_bytes
     }
 
     /// Goes on in a new segment after `head`; returns the one that is now closed.
