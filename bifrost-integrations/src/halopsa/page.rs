@@ -116,7 +116,7 @@ pub(crate) fn read_list<T: Record + DeserializeOwned>(
 ) -> Result<(Vec<T>, Option<u64>)> {
     let rows = Rows::open(read_json(response, endpoint)?, key).ok_or_else(|| call::unexpected(response, endpoint))?;
     let items: serde_json::Result<Vec<T>> = rows.rows.into_iter().map(read_record).collect();
-    let items = items.map_err(|error| call::unexpected(response, endpoint).source(error))?;
+    let items = items.map_err(|error| call::unreadable(response, endpoint, &error))?;
     Ok((items, rows.total))
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn read_one<T: Record + DeserializeOwned>(response: &Response<Bytes>,
         _ => None,
     };
     let row = row.ok_or_else(|| call::unexpected(response, endpoint))?;
-    read_record(row).map_err(|error| call::unexpected(response, endpoint).source(error))
+    read_record(row).map_err(|error| call::unreadable(response, endpoint, &error))
 }
 
 /// Reads the answer to a write. A record without an id and with a warning was refused although the status says
@@ -150,7 +150,11 @@ pub(crate) fn read_written<T: Record + DeserializeOwned>(
             let message = crate::http::classify::excerpt(warning);
             Err(Error::new(ErrorKind::Rejected, "call provider", message).with("endpoint", endpoint))
         }
-        _ => read_one(response, endpoint),
+        _ => {
+            let written: T = read_one(response, endpoint)?;
+            // Whatever was written has an id; an answer without one says nothing about it.
+            if written.id() == 0 { Err(call::unexpected(response, endpoint)) } else { Ok(written) }
+        }
     }
 }
 
@@ -262,7 +266,7 @@ mod tests {
         }
         let refused = reply(200, &json!([{"_warning": "A user with this email exists"}]));
         assert_eq!(read_written::<Client>(&refused, "/Client").unwrap_err().kind(), ErrorKind::Rejected);
-        for body in [json!([]), json!("ok"), json!(null)] {
+        for body in [json!([]), json!("ok"), json!(null), json!({"id": 0}), json!([{"name": "x"}])] {
             assert!(read_written::<Client>(&reply(200, &body), "/Client").is_err(), "{body}");
         }
     }
