@@ -29,6 +29,8 @@ mod ballast;
 mod committer;
 mod disk;
 mod frame;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod journal;
 mod keeper;
 mod lock;
@@ -161,10 +163,7 @@ fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
     }));
     let keeper = Keeper::start(shared.clone()).map_err(failed)?;
     let committer = Committer::new(shared.clone(), journal, keeper, mark, lock);
-    std::thread::Builder::new()
-        .name("bifrost-store-committer".to_owned())
-        .spawn(move || committer.run())
-        .map_err(failed)?;
+    std::thread::Builder::new().name("bifrost-store-committer".to_owned()).spawn(move || committer.run()).map_err(failed)?;
     Ok(EmbeddedStore { shared })
 }
 
