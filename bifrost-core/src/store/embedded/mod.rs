@@ -40,6 +40,8 @@ mod options;
 mod overlay;
 mod pin;
 mod queue;
+#[cfg(all(test, shuttle))]
+mod races;
 mod record;
 mod recovery;
 mod replay;
@@ -64,6 +66,7 @@ use super::export::{ArchiveReader, ArchiveWriter, not_empty};
 use super::key::{Key, Prefix};
 use super::{Batch, CommitSeq, Scan, ScanPage, Store, StoreHealth, Usage, Versioned, blocking};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::thread;
 use committer::Committer;
 use disk::{Disk, Draft, open_failed};
 use frame::Point;
@@ -163,7 +166,7 @@ fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
     }));
     let keeper = Keeper::start(shared.clone()).map_err(failed)?;
     let committer = Committer::new(shared.clone(), journal, keeper, mark, lock);
-    std::thread::Builder::new().name("bifrost-store-committer".to_owned()).spawn(move || committer.run()).map_err(failed)?;
+    thread::Builder::new().name("bifrost-store-committer".to_owned()).spawn(move || committer.run()).map_err(failed)?;
     Ok(EmbeddedStore { shared })
 }
 

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,8 +25,11 @@ use super::disk::{is_full, open_failed};
 use super::frame::Point;
 use super::meta::Meta;
 use super::pin::Pins;
+#[cfg(shuttle)]
+use super::races::engine as sled;
 use super::record::{Head, MAX_PIECE, META, RECORD, record_key};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 const META_KEY: [u8; 5] = [META, b'm', b'e', b't', b'a'];
 
