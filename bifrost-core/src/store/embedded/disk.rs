@@ -39,6 +39,11 @@ pub trait DiskHook: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// Those the test wants to see.
     fn before(&self, op: DiskOp<'_>) -> io::Result<()>;
+
+    /// How much room the store is to believe there is, where `found` was found.
+    fn room(&self, found: u64) -> u64 {
+        found
+    }
 }
 
 /// The disk, perhaps with a hook.
@@ -48,6 +53,12 @@ pub(super) struct Disk(pub(super) Option<Arc<dyn DiskHook>>);
 impl Disk {
     fn hook(&self, op: DiskOp<'_>) -> io::Result<()> {
         self.0.as_ref().map_or(Ok(()), |hook| hook.before(op))
+    }
+
+    /// How many bytes fit on the disk under `path`. One that does not say is taken at its word when it refuses a write.
+    pub(super) fn room(&self, path: &Path) -> u64 {
+        let found = fs2::available_space(path).unwrap_or(u64::MAX);
+        self.0.as_ref().map_or(found, |hook| hook.room(found))
     }
 
     /// A new file open for reading and writing; one of that name must not exist.
@@ -134,12 +145,15 @@ pub(super) struct Draft {
     file: File,
     path: PathBuf,
     offset: u64,
+    /// Room it leaves to others.
+    spare: u64,
 }
 
 impl Draft {
-    pub(super) fn create(disk: &Disk, path: &Path) -> io::Result<Self> {
+    /// A new draft that ends as on a full disk before it takes the last `spare` bytes of room.
+    pub(super) fn create(disk: &Disk, path: &Path, spare: u64) -> io::Result<Self> {
         disk.remove(path)?;
-        Ok(Self { disk: disk.clone(), file: disk.create(path)?, path: path.to_owned(), offset: 0 })
+        Ok(Self { disk: disk.clone(), file: disk.create(path)?, path: path.to_owned(), offset: 0, spare })
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -149,6 +163,9 @@ impl Draft {
 
 impl io::Write for &mut Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.disk.room(parent(&self.path)) < self.spare + bytes.len() as u64 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.disk.write_at(&self.file, &self.path, self.offset, bytes)?;
         self.offset += bytes.len() as u64;
         Ok(bytes.len())

@@ -23,7 +23,8 @@
 //! | `journal`, `frame` | the journal on disk |
 //! | `state`, `record`, `meta`, `pin` | the state in sled, and views of it held in place |
 //! | `snapshot`, `keeper`, `shared` | checkpoints and snapshots, refusals |
-//! | `recovery`, `replay`, `mark`, `lock`, `ballast`, `disk` | opening, and the folder's other files |
+//! | `recovery`, `replay`, `mark`, `lock` | opening, and the folder's other files |
+//! | `disk`, `room`, `ballast` | the disk, and what happens when it is full |
 
 mod ballast;
 mod committer;
@@ -41,6 +42,7 @@ mod queue;
 mod record;
 mod recovery;
 mod replay;
+mod room;
 mod shared;
 mod snapshot;
 mod state;
@@ -142,6 +144,7 @@ fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
     for dir in [layout.journal(), layout.snapshots()] {
         std::fs::create_dir_all(&dir).map_err(|error| open_failed(&dir, error))?;
     }
+    room::make(&layout, &disk).map_err(|error| open_failed(&layout.root, error))?;
     let recovered = recovery::recover(&layout, &options, &disk)?;
     lock.note(recovered.epoch)?;
     let failed = |error| open_failed(path, error);
@@ -218,7 +221,7 @@ impl Store for EmbeddedStore {
         let (disk, draft) = (self.shared.disk.clone(), path.clone());
         let at = blocking("import store", move || {
             let failed = |error| open_failed(&path, error);
-            let mut draft = Draft::create(&disk, &path).map_err(failed)?;
+            let mut draft = Draft::create(&disk, &path, room::SPARE).map_err(failed)?;
             let taken = take_in(&mut draft, source).and_then(|at| {
                 draft.sync().map_err(failed)?;
                 Ok(at)

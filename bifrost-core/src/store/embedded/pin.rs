@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::super::export::{ArchiveEntry, ArchiveWriter};
 use super::super::key::Key;
-use super::super::{CommitSeq, ScanPage, Versioned};
+use super::super::{CommitSeq, ScanPage, Versioned, full};
 use super::frame::Point;
 use super::state::{Changes, State};
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -37,6 +37,8 @@ struct Kept {
     passed: Option<Key>,
     records: BTreeMap<Key, Option<Versioned>>,
     bytes: usize,
+    /// The state was opened again under it.
+    ended: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -55,6 +57,15 @@ impl Pins {
             }
         }
         Ok(())
+    }
+}
+
+impl Pins {
+    /// Nobody keeps anything for the pins there are any more.
+    pub(super) fn end(&self) {
+        for pin in lock(&self.0).drain(..).filter_map(|pin| pin.upgrade()) {
+            lock(&pin).ended = true;
+        }
     }
 }
 
@@ -133,6 +144,9 @@ impl<'a> Pin<'a> {
         let kept = &self.kept;
         let (entries, passed) = self.state.stride(self.cursor.as_ref(), STRIDE, |page| {
             let mut kept = lock(kept);
+            if kept.ended {
+                return Err(full());
+            }
             let entries = kept.correct(page);
             Ok((entries, kept.passed.clone()))
         })?;

@@ -36,6 +36,7 @@ use super::frame::Point;
 use super::journal::{self, ClosedSegment, Survey};
 use super::mark::{self, Found, Mark};
 use super::replay::{Reach, reach, replay};
+use super::room::RESERVE;
 use super::shared::Layout;
 use super::snapshot::{self, Snapshot};
 use super::state::State;
@@ -92,6 +93,21 @@ pub(super) fn recover(layout: &Layout, options: &EmbeddedOptions, disk: &Disk) -
     let (base, reach) = recovery.choose(&finds, &known)?;
     let state = recovery.bring_to(&mut finds, base, reach.end)?;
     recovery.finish(&finds, state, reach.end)
+}
+
+/// The state alone, opened again under the store that is in use: at `head`, from whatever reaches it. All of it is
+/// read, for it was left in the middle of something.
+pub(super) fn reopen_state(layout: &Layout, options: &EmbeddedOptions, disk: &Disk, head: Point) -> Result<State> {
+    let options = options.clone().with_verify_on_open(true).with_accept_loss(false);
+    let mut recovery = Recovery { layout, options: &options, disk, report: Vec::new() };
+    let mut finds = recovery.find()?;
+    let known = recovery.known(&finds)?;
+    let (base, reach) = recovery.choose(&finds, &known)?;
+    let state = recovery.bring_to(&mut finds, base, reach.end)?;
+    if state.at()? == head {
+        return Ok(state);
+    }
+    Err(Error::new(ErrorKind::StoreCorrupt, "reopen state", "journal and snapshot lead elsewhere than they did"))
 }
 
 impl Recovery<'_> {
@@ -253,12 +269,13 @@ impl Recovery<'_> {
         Ok(state)
     }
 
-    /// Keeps the last bad state for whoever wants to know why.
+    /// Keeps the last bad state for whoever wants to know why, if there is room for two.
     fn move_aside(&mut self) -> Result<()> {
-        let (path, aside) = (self.layout.state(), self.layout.root.join("state.damaged"));
-        match std::fs::remove_dir_all(&aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(open_failed(&aside, error)),
-            _ => {}
+        let (path, aside) = (self.layout.state(), self.layout.damaged_state());
+        remove_folder(&aside)?;
+        if self.disk.room(&self.layout.root) < RESERVE + length(&path.join("db")) {
+            self.say("the state that could not be used was removed, for want of room");
+            return remove_folder(&path);
         }
         let moved = self.disk.rename(&path, &aside).and_then(|()| self.disk.sync_dir(&self.layout.root));
         moved.map_err(|error| open_failed(&path, error))?;
@@ -282,7 +299,7 @@ impl Recovery<'_> {
         let mut snapshot_bytes = finds.snapshots.first().map_or(0, |snapshot| length(&snapshot.path));
         if self.must_snapshot(finds, head)? {
             state.flush()?;
-            let (_, bytes) = snapshot::take(&self.layout.snapshots(), self.disk, &state)?;
+            let (_, bytes) = snapshot::take(&self.layout.snapshots(), self.disk, &state, 0)?;
             snapshot_bytes = bytes;
             for segment in segments.drain(..) {
                 self.disk.remove(&segment.path).map_err(self.failed())?;
@@ -333,6 +350,13 @@ impl Recovery<'_> {
             cut.and_then(|()| self.disk.sync(&file, &last.path)).map_err(self.failed())?;
         }
         Ok(())
+    }
+}
+
+fn remove_folder(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(open_failed(path, error)),
+        _ => Ok(()),
     }
 }
 
