@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::super::resolve::resolve;
 use super::super::{CommitSeq, export};
+use super::acked::Acked;
 use super::frame::{self, Point};
 use super::journal::{AppendError, Journal, sort};
 use super::keeper::{Errand, Keeper};
@@ -31,11 +32,17 @@ use super::snapshot::{self, Snapshot};
 use super::state::Changes;
 use crate::error::{Error, ErrorKind, Result};
 
+/// What the committer writes down about the journal.
+pub(super) struct Notes {
+    pub(super) mark: Mark,
+    pub(super) acked: Acked,
+}
+
 pub(super) struct Committer {
     shared: Arc<Shared>,
     journal: Journal,
     keeper: Keeper,
-    mark: Mark,
+    notes: Notes,
     /// Bytes appended since the keeper was last told.
     grown: u64,
     /// True once the keeper was sent to make room, until a group was written.
@@ -51,8 +58,8 @@ struct Group<'a> {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, journal: Journal, keeper: Keeper, mark: Mark, lock: Lock) -> Self {
-        Self { shared, journal, keeper, mark, grown: 0, relief_sent: false, lock }
+    pub(super) fn new(shared: Arc<Shared>, notes: Notes, journal: Journal, keeper: Keeper, lock: Lock) -> Self {
+        Self { shared, journal, keeper, notes, grown: 0, relief_sent: false, lock }
     }
 
     /// Works until the store is closed or let go of.
@@ -107,6 +114,7 @@ impl Committer {
             self.append(&frame, next)?;
             self.apply(group.overlay.into_changes(), next)?;
             shared.advance(next.seq);
+            self.notes.acked.note(next.seq);
             self.relief_sent = false;
             self.tell_keeper(frame.len() as u64);
         }
@@ -179,16 +187,16 @@ impl Committer {
 
     fn name_segment(&mut self) -> Result<()> {
         let segment = self.journal.first();
-        if self.mark.segment == segment {
+        if self.notes.mark.segment == segment {
             return Ok(());
         }
-        self.write_mark(Mark { segment, ..self.mark })
+        self.write_mark(Mark { segment, ..self.notes.mark })
     }
 
     fn write_mark(&mut self, mark: Mark) -> Result<()> {
         let written = mark::write(&self.shared.disk, &self.shared.layout.root, mark);
         written.map_err(|error| self.failed(sort(error)))?;
-        self.mark = mark;
+        self.notes.mark = mark;
         Ok(())
     }
 
@@ -218,6 +226,7 @@ impl Committer {
         installed.and_then(|snapshot| self.fill(&snapshot)).map_err(|error| shared.poison(&error))?;
         self.roll_to(at)?;
         shared.advance(at.seq);
+        self.notes.acked.note(at.seq);
         Ok(CommitSeq(at.seq))
     }
 
@@ -233,7 +242,7 @@ impl Committer {
         self.shared.flush()?;
         self.journal.trim().map_err(|error| self.failed(AppendError::Broken(error)))?;
         let closed_at = Some(self.journal.head().seq);
-        self.write_mark(Mark { closed_at, ..self.mark })
+        self.write_mark(Mark { closed_at, ..self.notes.mark })
     }
 
     fn give_back(mut self) {

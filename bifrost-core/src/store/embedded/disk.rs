@@ -1,6 +1,6 @@
 //! Every change this engine makes to its own files, in one place, with a seam for tests that fail or record them.
 //!
-//! sled writes its own files itself; they are rebuildable, so nothing here covers them.
+//! sled writes its own files itself; they are rebuildable, so nothing here covers them but their sync.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -15,6 +15,8 @@ use crate::error::{Error, ErrorKind};
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub, reason = "only tests bring a hook"))]
 #[non_exhaustive]
 pub enum DiskOp<'a> {
+    /// A folder is created.
+    CreateDir(&'a Path),
     /// A file is created, empty.
     Create(&'a Path),
     /// Bytes are written at an offset.
@@ -59,6 +61,21 @@ impl Disk {
     pub(super) fn room(&self, path: &Path) -> u64 {
         let found = fs2::available_space(path).unwrap_or(u64::MAX);
         self.0.as_ref().map_or(found, |hook| hook.room(found))
+    }
+
+    /// A folder, and those it lies in as far as they are missing, each durable in the one it lies in.
+    pub(super) fn create_dirs(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        let outer = parent(path);
+        self.create_dirs(outer)?;
+        self.hook(DiskOp::CreateDir(path))?;
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        self.sync_dir(outer)
     }
 
     /// A new file open for reading and writing; one of that name must not exist.

@@ -179,6 +179,7 @@ fn fell_behind() -> Error {
 mod tests {
     use bytes::Bytes;
 
+    use super::super::disk::Disk;
     use super::*;
 
     fn write(state: &State, seq: u64) {
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn a_crowded_export_gives_up() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+        let state = State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap();
         write(&state, 1);
         let (mut pin, _) = crowded(&state, Patience::GiveUp);
         assert_eq!(pin.next().unwrap_err().kind(), ErrorKind::Overloaded);
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn a_crowded_snapshot_holds_commits_until_it_is_done() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+        let state = State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap();
         write(&state, 1);
         let (mut pin, mut seen) = crowded(&state, Patience::HoldCommits);
         seen += pin.next().unwrap().unwrap().len();

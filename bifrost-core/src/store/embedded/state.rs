@@ -26,7 +26,7 @@ use super::super::export::ArchiveEntry;
 use super::super::key::{Key, Prefix};
 use super::super::resolve::View;
 use super::super::{CommitSeq, MAX_SCAN_LIMIT, Scan, ScanPage, Usage, Versioned};
-use super::disk::{is_full, open_failed};
+use super::disk::{Disk, is_full, open_failed};
 use super::frame::Point;
 use super::meta::Meta;
 use super::pin::Pins;
@@ -59,6 +59,8 @@ struct Inner {
     db: sled::Db,
     /// Our own descriptor of the engine's file: its flush does not sync on Linux, this does.
     file: File,
+    file_path: PathBuf,
+    disk: Disk,
     meta: Meta,
     /// Changes the engine has no room for: what it holds under their keys does not count.
     over: Changes,
@@ -98,7 +100,7 @@ fn away() -> Error {
 
 impl State {
     /// Opens what lies under `path`, or makes an empty state there. With `verify`, reads every record.
-    pub(super) fn open(path: &Path, cache_capacity: u64, verify: bool) -> Result<Self> {
+    pub(super) fn open(path: &Path, disk: &Disk, cache_capacity: u64, verify: bool) -> Result<Self> {
         let inner = guarded(|| {
             remove_drafts(path)?;
             let db = sled::Config::new()
@@ -110,7 +112,8 @@ impl State {
             let file_path = path.join("db");
             let file = File::open(&file_path).map_err(|error| open_failed(&file_path, error))?;
             let meta = load_meta(&db)?;
-            let inner = Inner { db, file, meta, over: Changes::new() };
+            let disk = disk.clone();
+            let inner = Inner { db, file, file_path, disk, meta, over: Changes::new() };
             if verify {
                 inner.verify()?;
             }
@@ -250,7 +253,7 @@ impl State {
                 let kind = if is_full(&error) { ErrorKind::StoreFull } else { ErrorKind::StorePoisoned };
                 Error::new(kind, "sync state", "the state could not be synced").source(error)
             };
-            inner.file.sync_data().map_err(failed)
+            inner.disk.sync(&inner.file, &inner.file_path).map_err(failed)
         });
         if flushed.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreFull) {
             self.stuck.store(true, Ordering::Release);
@@ -520,7 +523,7 @@ mod tests {
     }
 
     fn open(path: &Path) -> Result<State> {
-        State::open(path, 1024 * 1024, true)
+        State::open(path, &Disk::default(), 1024 * 1024, true)
     }
 
     fn pieces(state: &State) -> usize {
@@ -556,7 +559,7 @@ mod tests {
                 })
                 .unwrap();
             state.close();
-            let found = State::open(dir.path(), 1024 * 1024, true).map(|state| state.close());
+            let found = State::open(dir.path(), &Disk::default(), 1024 * 1024, true).map(|state| state.close());
             assert_eq!(found.unwrap_err().kind(), ErrorKind::StoreCorrupt);
         };
         let key = record_key(&[2]);
@@ -565,7 +568,7 @@ mod tests {
         tamper(&|db| drop(db.remove(&key).unwrap()));
         let repair = |db: &sled::Db| drop(db.insert(&key, current.clone()).unwrap());
         let unverified = |call: &dyn Fn(&sled::Db)| {
-            let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+            let state = State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap();
             state
                 .with(|inner| {
                     call(&inner.db);
@@ -595,7 +598,7 @@ mod tests {
         };
         state.fill(records, at(1)).unwrap_err();
         state.close();
-        let unverified = State::open(dir.path(), 1024 * 1024, false);
+        let unverified = State::open(dir.path(), &Disk::default(), 1024 * 1024, false);
         assert_eq!(unverified.unwrap_err().kind(), ErrorKind::StoreCorrupt);
     }
 }
