@@ -18,6 +18,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
 /// The other life of this program: the process that an attack kills. The first word says whose.
 pub(crate) fn child(words: &[String]) -> ExitCode {
     match words {
+        [name, rest @ ..] if name == "full-disk" => store::full_disk::child(rest),
         [name, ..] => {
             eprintln!("no attack called {name} has a child");
             ExitCode::from(2)

@@ -15,10 +15,19 @@ pub(super) type Contents = BTreeMap<Key, Versioned>;
 /// The batches in the order of their numbers, the first of which is 1.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Diary {
-    batches: Vec<Vec<Change>>,
+    batches: Vec<Entry>,
+    /// How many were ever written down.
+    written: u64,
 }
 
-/// A record's value: how long it is, all of it made of the batch's number; or that it is removed.
+/// A batch, and what tells its values from all others.
+#[derive(Debug, Clone)]
+struct Entry {
+    stamp: u64,
+    changes: Vec<Change>,
+}
+
+/// A record's value: how long it is, all of it made of the batch's stamp; or that it is removed.
 #[derive(Debug, Clone, Copy)]
 struct Change {
     record: u64,
@@ -34,8 +43,8 @@ fn key(record: u64) -> Key {
 }
 
 /// Differs from batch to batch and from record to record, in every stretch of eight bytes.
-fn value(number: u64, record: u64, length: usize) -> Vec<u8> {
-    let word = (number << 20 | record).to_le_bytes();
+fn value(stamp: u64, record: u64, length: usize) -> Vec<u8> {
+    let word = (stamp << 20 | record).to_le_bytes();
     word.iter().copied().cycle().take(length).collect()
 }
 
@@ -47,6 +56,12 @@ impl Diary {
     /// Forgets what came after batch `last`, as the store did.
     pub(super) fn forget_after(&mut self, last: u64) {
         self.batches.truncate(usize::try_from(last).unwrap());
+    }
+
+    /// Strikes out those of the last batches that were not kept.
+    pub(super) fn keep(&mut self, kept: &[bool]) {
+        let last = self.batches.split_off(self.batches.len() - kept.len());
+        self.batches.extend(last.into_iter().zip(kept).filter(|(_, kept)| **kept).map(|(entry, _)| entry));
     }
 
     /// Writes down the next batch: over a few records, some removed, every now and then a value long enough to be split.
@@ -64,31 +79,31 @@ impl Diary {
 
     /// Writes down a batch that adds `length` bytes under a key of its own.
     pub(super) fn next_new(&mut self, length: usize) -> Batch {
-        let record = 100_000 + self.len();
+        let record = 100_000 + self.written;
         self.push(vec![Change { record, length: Some(length) }])
     }
 
     fn push(&mut self, changes: Vec<Change>) -> Batch {
-        self.batches.push(changes);
-        let number = self.len();
-        let mut batch = Batch::new();
-        for change in &self.batches[self.batches.len() - 1] {
+        self.written += 1;
+        let (stamp, mut batch) = (self.written, Batch::new());
+        for change in &changes {
             match change.length {
-                Some(length) => batch.put(key(change.record), value(number, change.record, length)),
+                Some(length) => batch.put(key(change.record), value(stamp, change.record, length)),
                 None => batch.delete(key(change.record)),
             };
         }
+        self.batches.push(Entry { stamp, changes });
         batch
     }
 
     /// What a store holds after batch `last`.
     pub(super) fn after(&self, last: u64) -> Contents {
         let mut contents = Contents::new();
-        for (number, changes) in (1..=last).zip(&self.batches) {
+        for (number, Entry { stamp, changes }) in (1..=last).zip(&self.batches) {
             for Change { record, length } in changes {
                 match length {
                     Some(length) => {
-                        let value = value(number, *record, *length).into();
+                        let value = value(*stamp, *record, *length).into();
                         contents.insert(key(*record), Versioned { value, version: CommitSeq(number) });
                     }
                     None => drop(contents.remove(&key(*record))),
