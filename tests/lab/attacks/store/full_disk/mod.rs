@@ -62,6 +62,11 @@ fn in_namespace(seed: u64, rounds: u64) -> Option<Findings> {
         match line.split_once(' ') {
             Some(("attempts", number)) => findings.attempts = number.parse().unwrap(),
             Some(("violation", what)) => findings.violation(what),
+            Some(("count", what)) => {
+                let known = FIGURES.iter().find_map(|name| Some((*name, what.strip_prefix(name)?.trim())));
+                let (name, figure) = known.unwrap();
+                findings.count(name, figure.parse().unwrap());
+            }
             _ => {}
         }
     }
@@ -76,6 +81,9 @@ fn in_namespace(seed: u64, rounds: u64) -> Option<Findings> {
 }
 
 const MOUNTED: &str = "mounted";
+
+/// The names of the child's figures.
+const FIGURES: [&str; 3] = [scenario::KILLED, scenario::REOPENED, scenario::TOO_FULL];
 
 /// What runs inside the namespace, or the store that is to be killed there.
 pub(crate) fn child(words: &[String]) -> ExitCode {
@@ -95,6 +103,9 @@ fn inside(seed: u64, rounds: u64) -> ExitCode {
     println!("attempts {}", findings.attempts);
     for violation in &findings.violations {
         println!("violation {}", violation.replace('\n', " "));
+    }
+    for (name, figure) in &findings.measured {
+        println!("count {name} {figure}");
     }
     disk.unmount();
     ExitCode::SUCCESS

@@ -22,6 +22,11 @@ const LATE: u64 = 3_500;
 /// How long room may be there before a write gets it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+pub(super) const KILLED: &str = "killed while full";
+pub(super) const REOPENED: &str = "opened again while full";
+/// A neighbour took the room that was kept for opening: it opened once that one had gone.
+pub(super) const TOO_FULL: &str = "too full to open";
+
 type Checked<T> = Result<T, String>;
 
 pub(super) async fn run(findings: &mut Findings, dice: &Dice, disk: &Disk) -> Checked<()> {
@@ -29,7 +34,7 @@ pub(super) async fn run(findings: &mut Findings, dice: &Dice, disk: &Disk) -> Ch
     let store = if disk.is_real() && dice.chance(1, 3) {
         // Filled by a process that is killed while it is refused.
         let acked = victim::fill_and_kill(dice.next(), disk, &mut diary)?;
-        findings.count("killed while full", 1.0);
+        findings.count(KILLED, 1.0);
         reopen(findings, disk, &mut diary, acked).await?
     } else {
         let store = opened(folder::open(&disk.store(), disk.options()).await)?;
@@ -132,14 +137,14 @@ async fn leave(store: &EmbeddedStore, close: bool) -> Checked<()> {
 async fn reopen(findings: &mut Findings, disk: &Disk, diary: &mut Diary, acked: u64) -> Checked<EmbeddedStore> {
     let store = match folder::open(&disk.store(), disk.options()).await {
         Opening::Refused(error) if error.kind() == ErrorKind::StoreFull => {
-            findings.count("too full to open", 1.0);
+            findings.count(TOO_FULL, 1.0);
             disk.leave();
             disk.resize(2 * SIZE);
             opened(folder::open(&disk.store(), disk.options()).await)?
         }
         other => opened(other)?,
     };
-    findings.count("opened again while full", 1.0);
+    findings.count(REOPENED, 1.0);
     let wrong = |wrong: String| format!("opened again: {wrong}; {:?}", store.health().open_report);
     let last = diary.compare(&store, acked, diary.len()).await.map_err(wrong)?;
     diary.forget_after(last);
