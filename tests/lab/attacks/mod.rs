@@ -1,16 +1,18 @@
 //! All attacks, in the order in which they run.
 
+mod crash;
 mod locked;
 
 use std::process::ExitCode;
 
 use crate::lab::Attack;
 
-pub(crate) const ATTACKS: &[Attack] = &[locked::ATTACK];
+pub(crate) const ATTACKS: &[Attack] = &[locked::ATTACK, crash::ATTACK];
 
 /// The other life of this program: the process that an attack kills. The first word says whose.
 pub(crate) fn child(words: &[String]) -> ExitCode {
     match words {
+        [name, words @ ..] if name == "crash" => crash::live(words),
         [name, ..] => {
             eprintln!("no attack called {name} has a child");
             ExitCode::from(2)
