@@ -54,7 +54,7 @@ async fn kill_again_and_again(round: &Round) -> Findings {
         life += 1;
         findings.attempt();
         let told = child::Life { site: site.clone(), number: life, seed: dice.next() };
-        live_and_die(&told, Killing::draw(&dice), &mut claims, &mut findings).await;
+        live_and_die(&told, Killing::draw(&dice), &look.peer, &mut claims, &mut findings).await;
         if life % round.scale(8, 25) == 0 {
             look.compare(&mut claims, &mut findings).await;
         }

@@ -11,6 +11,7 @@ use bifrost::{Error, ErrorKind, Result, Retry};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::platforms::Platforms;
 use crate::dice::Dice;
@@ -45,12 +46,14 @@ pub(crate) struct Peer {
     book: Arc<Mutex<Book>>,
     dice: Arc<Dice>,
     platforms: Arc<Platforms>,
+    /// How many writes were applied: whoever watches it learns of one before its sender does.
+    count: Arc<watch::Sender<u64>>,
 }
 
 impl Peer {
     /// Listens on loopback until the runtime ends.
     pub(crate) async fn start(dice: Dice, platforms: Arc<Platforms>) -> (Self, SocketAddr) {
-        let peer = Self { book: Arc::default(), dice: Arc::new(dice), platforms };
+        let peer = Self { book: Arc::default(), dice: Arc::new(dice), platforms, count: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let listening = peer.clone();
@@ -62,6 +65,14 @@ impl Peer {
             }
         });
         (peer, address)
+    }
+
+    /// Resolves when `more` writes were applied.
+    pub(crate) async fn has_applied(&self, more: u64) {
+        let mut count = self.count.subscribe();
+        let until = *count.borrow() + more;
+        // The sender lives as long as this peer.
+        let _ = count.wait_for(|count| *count >= until).await;
     }
 
     /// How often each effect was applied.
@@ -109,6 +120,7 @@ impl Peer {
         }
         book.applied += 1;
         let number = book.applied;
+        self.count.send_replace(number);
         book.by_key.entry(key).or_insert(number);
         *book.by_label.entry(label).or_default() += 1;
         if self.dice.chance(1, 40) {
