@@ -1,5 +1,6 @@
 //! All attacks, in the order in which they run.
 
+mod crash;
 mod locked;
 mod store;
 
@@ -9,6 +10,7 @@ use crate::lab::Attack;
 
 pub(crate) const ATTACKS: &[Attack] = &[
     locked::ATTACK,
+    crash::ATTACK,
     store::damage::ATTACK,
     store::power::ATTACK,
     store::full_disk::ATTACK,
@@ -18,6 +20,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
 /// The other life of this program: the process that an attack kills. The first word says whose.
 pub(crate) fn child(words: &[String]) -> ExitCode {
     match words {
+        [name, rest @ ..] if name == "crash" => crash::live(rest),
         [name, rest @ ..] if name == "full-disk" => store::full_disk::child(rest),
         [name, ..] => {
             eprintln!("no attack called {name} has a child");
