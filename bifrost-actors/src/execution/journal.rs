@@ -17,7 +17,7 @@ use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
 use bifrost_core::store::{Batch, CommitSeq};
 use bifrost_core::workflow::host::StepTicket;
-use bifrost_core::{Clock, Error, ErrorKind, Result};
+use bifrost_core::{Clock, Error, ErrorKind, Result, Timestamp};
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
@@ -34,6 +34,8 @@ pub(crate) struct Journal {
     clock: Arc<dyn Clock>,
     quota: Quota,
     inner: Mutex<Ledger>,
+    /// When the last event of before was written: time has come at least that far.
+    taken_up_from: Timestamp,
     /// Steps that wait for the recorded ones look again.
     changed: Notify,
 }
@@ -71,6 +73,7 @@ impl Journal {
     ) -> Arc<Self> {
         let Stored { record, steps, events } = stored;
         let last_event = events.last().map_or(0, |event| event.seq);
+        let taken_up_from = events.last().map_or(record.accepted_at, |event| event.at);
         live.publish(events);
         Arc::new(Self {
             store,
@@ -78,8 +81,14 @@ impl Journal {
             clock,
             quota,
             inner: Mutex::new(Ledger::new(record, steps, last_event)),
+            taken_up_from,
             changed: Notify::new(),
         })
+    }
+
+    /// When the last event was written before this journal was opened.
+    pub(crate) fn taken_up_from(&self) -> Timestamp {
+        self.taken_up_from
     }
 
     /// The record as it stands, durable or about to be.

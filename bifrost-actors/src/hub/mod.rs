@@ -29,6 +29,7 @@ pub(crate) struct HubActorState {
     restarts: HashMap<TenantId, RestartBudget>,
     timers: Vec<Task>,
     sweep: Task,
+    _alarms: Task,
     draining: bool,
 }
 
@@ -50,6 +51,7 @@ impl Actor for HubActor {
         hub: Arc<HubRuntime>,
     ) -> Result<HubActorState, ActorProcessingErr> {
         let sweep = next_sweep(&hub, &myself);
+        let alarms = spawn(Arc::clone(&hub.alarms).mind());
         Ok(HubActorState {
             hub,
             tenants: HashMap::new(),
@@ -57,6 +59,7 @@ impl Actor for HubActor {
             restarts: HashMap::new(),
             timers: Vec::new(),
             sweep,
+            _alarms: alarms,
             draining: false,
         })
     }
