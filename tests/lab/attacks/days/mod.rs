@@ -20,6 +20,7 @@ mod work;
 mod world;
 
 use std::panic;
+use std::sync::Once;
 use std::time::Duration;
 
 use crate::findings::Findings;
@@ -36,7 +37,7 @@ pub(crate) const ATTACK: Attack = Attack {
 };
 
 fn run(round: &Round) -> Findings {
-    let quiet = Quiet::begin();
+    hush();
     let dice = round.dice();
     let (worlds, days) = (round.scale(3, 12), round.scale(5, 30));
     let twice = round.scale(1, worlds);
@@ -54,7 +55,6 @@ fn run(round: &Round) -> Findings {
             });
         }
     }
-    drop(quiet);
     findings
 }
 
@@ -108,10 +108,9 @@ async fn pause(duration: Duration) {
 }
 
 /// Panics that were told to happen are not worth a line each.
-struct Quiet;
-
-impl Quiet {
-    fn begin() -> Self {
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let told = info.payload().downcast_ref::<&str>().is_some_and(|text| text.ends_with("as it was told"));
@@ -119,12 +118,5 @@ impl Quiet {
                 usual(info);
             }
         }));
-        Self
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        let _ = panic::take_hook();
-    }
+    });
 }
