@@ -1,6 +1,6 @@
 //! What a connection actor holds, and its decisions as plain functions.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct Book {
     pub(crate) integration: Arc<dyn Integration>,
     pub(crate) credential: Arc<Credential>,
     pub(crate) refresh: RefreshRecord,
-    pub(crate) tokens: HashMap<TokenKey, TokenRecord>,
+    pub(crate) tokens: BTreeMap<TokenKey, TokenRecord>,
     pub(crate) machine: ConnectionState,
     /// A refresh token was spent and its answer never came: a refusal now means that the rotation is lost.
     pub(crate) rotation_in_doubt: bool,
@@ -40,7 +40,7 @@ pub(crate) struct Book {
 #[derive(Default)]
 pub(crate) struct Waiting {
     pub(crate) queue: VecDeque<TokenKey>,
-    pub(crate) callers: HashMap<TokenKey, Vec<RpcReplyPort<Result<Token>>>>,
+    pub(crate) callers: BTreeMap<TokenKey, Vec<RpcReplyPort<Result<Token>>>>,
     pub(crate) exchange: Option<Task>,
     pub(crate) renewals: HashMap<TokenKey, Task>,
 }
