@@ -1,6 +1,7 @@
 //! All attacks, in the order in which they run.
 
 mod crash;
+mod days;
 mod locked;
 mod store;
 
@@ -15,6 +16,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     store::power::ATTACK,
     store::full_disk::ATTACK,
     store::broken_disk::ATTACK,
+    days::ATTACK,
 ];
 
 /// The other life of this program: the process that an attack kills. The first word says whose.
