@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use super::hub::Hub;
 use super::tenants;
 use crate::config::HubConfig;
+use crate::connection::rotation::Rotations;
 use crate::directory::Directory;
 use crate::hub::HubActor;
 use crate::runtime::HubRuntime;
@@ -156,6 +157,7 @@ impl HubBuilder {
         let directory = Directory::load(hub_store, Arc::clone(&self.clock)).await?;
         let runtime = Arc::new(HubRuntime {
             slots: Slots::new(self.config.max_running),
+            rotations: Rotations::default(),
             admission: Semaphore::new(self.config.max_waiting_calls),
             config: self.config,
             clock: self.clock,

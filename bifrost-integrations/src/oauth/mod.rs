@@ -38,8 +38,9 @@ pub use self::endpoint::{ClientAuth, Dialect, TokenEndpoint};
 /// How many exchanges of one application may be sent per second. No provider publishes a number; this one keeps ten
 /// thousand connections that expire together from arriving together.
 pub const EXCHANGES_PER_SECOND: u32 = 50;
-/// The longest an exchange waits for its turn.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+/// The longest an exchange waits for its turn. Whoever asks for it counts this wait too: what is left of their time must
+/// be enough for a slow answer, or a rotated refresh token would be lost for having stood in line.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 /// What logs and statistics show in place of a path.
 const ENDPOINT: &str = "/token";
 
@@ -67,7 +68,8 @@ impl OAuthExchange {
             unit: LimitUnit::Requests,
             amount: per_second.max(1),
             per: Duration::from_secs(1),
-            shape: LimitShape::Bucket,
+            // A bucket would let twice as many go in the first second.
+            shape: LimitShape::Window,
             source: "a bound of our own: no provider publishes one",
             as_of: "2026-08",
         };
