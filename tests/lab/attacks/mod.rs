@@ -1,12 +1,13 @@
 //! All attacks, in the order in which they run.
 
 mod locked;
+mod tokens;
 
 use std::process::ExitCode;
 
 use crate::lab::Attack;
 
-pub(crate) const ATTACKS: &[Attack] = &[locked::ATTACK];
+pub(crate) const ATTACKS: &[Attack] = &[locked::ATTACK, tokens::ATTACK];
 
 /// The other life of this program: the process that an attack kills. The first word says whose.
 pub(crate) fn child(words: &[String]) -> ExitCode {
