@@ -69,6 +69,46 @@ async fn a_rotation_lost_with_the_process_is_reported_as_that() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn settings_saved_again_keep_what_the_grant_was_rotated_to() {
+    let provider = Provider::new([]);
+    let hub = start(&Disk::new(), &provider).await;
+    let tenant = connect(&hub, grant()).await;
+    token(&tenant).await.unwrap();
+    // Saved twice, the second time while the refresh token is on its way.
+    tenant.connections().update("idp", settings(), grant()).await.unwrap();
+    let asking = tenant.clone();
+    let waiting = tokio::spawn(async move { token(&asking).await });
+    eventually("the exchange is sent", async || provider.exchanges() == 2).await;
+    tenant.connections().update("idp", settings(), grant()).await.unwrap();
+    waiting.await.unwrap().unwrap();
+    tenant.connections().update("idp", settings(), grant()).await.unwrap();
+    token(&tenant).await.unwrap();
+    assert!(!provider.0.grant.lock().unwrap().revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_on_its_way_outlives_its_actor_and_an_orderly_end() {
+    let (disk, provider) = (Disk::new(), Provider::new([]));
+    let hub = start(&disk, &provider).await;
+    let tenant = connect(&hub, grant()).await;
+    let asking = tenant.clone();
+    tokio::spawn(async move { token(&asking).await });
+    eventually("the exchange is sent", async || provider.exchanges() == 1).await;
+    hub.tenants().disable("contoso").await.unwrap();
+    hub.tenants().enable("contoso").await.unwrap();
+    assert_eq!(token(&tenant).await.unwrap(), "contoso-1", "nothing else was spent meanwhile");
+    let connection = tenant.connections().get("idp").await.unwrap();
+    let key = connection.default_token();
+    let rejected = connection.tokens().token(&key).await.unwrap();
+    tokio::spawn(async move { connection.tokens().replace(&key, &rejected).await });
+    eventually("the next is sent", async || provider.exchanges() == 2).await;
+    hub.shutdown(Duration::from_secs(10)).await.unwrap();
+    let hub = start(&disk, &provider).await;
+    assert_eq!(token(&hub.tenant("contoso").unwrap()).await.unwrap(), "contoso-2");
+    assert!(!provider.0.grant.lock().unwrap().revoked);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_kill_before_the_answer_arrives_loses_nothing_that_was_not_rotated() {
     let (disk, provider) = (Disk::new(), Provider::new([Act::Hang]));
     let hub = start(&disk, &provider).await;
@@ -150,6 +190,8 @@ async fn connections_are_checked_changed_switched_and_deleted() {
     assert!(connections.list().await.unwrap().is_empty());
     assert_eq!(connections.get("idp").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(held.tokens().token(&key).await.is_err());
+    connections.create("idp", settings(), secret()).await.unwrap();
+    connections.test("idp").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

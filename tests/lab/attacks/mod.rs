@@ -4,6 +4,7 @@ mod crash;
 mod days;
 mod locked;
 mod store;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     store::full_disk::ATTACK,
     store::broken_disk::ATTACK,
     days::ATTACK,
+    tokens::ATTACK,
 ];
 
 /// The other life of this program: the process that an attack kills. The first word says whose.
