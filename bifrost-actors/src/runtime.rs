@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bifrost_core::store::SharedStore;
 use bifrost_core::store::seal::KeyRing;
@@ -12,7 +13,9 @@ use bifrost_core::{Clock, Entropy, Error, ErrorKind, Registry, Result, Retry, Te
 use ractor::{ActorRef, Message, RpcReplyPort};
 use tokio::sync::Semaphore;
 
+use crate::alarms::Alarms;
 use crate::config::HubConfig;
+use crate::connection::rotation::Rotations;
 use crate::directory::Directory;
 use crate::hub::message::HubMessage;
 use crate::slots::Slots;
@@ -23,6 +26,7 @@ use crate::workflows::Workflows;
 pub(crate) struct HubRuntime {
     pub(crate) config: HubConfig,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alarms: Arc<Alarms>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) store: SharedStore,
     pub(crate) keys: KeyRing,
@@ -30,6 +34,7 @@ pub(crate) struct HubRuntime {
     pub(crate) workflows: Workflows,
     pub(crate) directory: Directory,
     pub(crate) slots: Slots,
+    pub(crate) rotations: Rotations,
     /// Counts the starts of the hub on this store.
     pub(crate) epoch: u64,
     /// The hub was shut down in order before this start.
@@ -88,6 +93,16 @@ impl HubRuntime {
         actor: &ActorRef<M>,
         message: impl FnOnce(RpcReplyPort<T>) -> M,
     ) -> Result<T> {
+        self.ask_within(self.config.call_deadline, actor, message).await
+    }
+
+    /// The same with a deadline of its own, for answers that wait for somebody outside.
+    pub(crate) async fn ask_within<M: Message, T: Send + 'static>(
+        &self,
+        limit: Duration,
+        actor: &ActorRef<M>,
+        message: impl FnOnce(RpcReplyPort<T>) -> M,
+    ) -> Result<T> {
         let _permit = self.admission.try_acquire().map_err(|_| {
             Error::new(ErrorKind::Overloaded, "call hub", "too many calls are waiting")
                 .with("limit", self.config.max_waiting_calls)
@@ -95,7 +110,7 @@ impl HubRuntime {
         })?;
         let (sender, receiver) = ractor::concurrency::oneshot();
         actor.cast(message(RpcReplyPort::from(sender))).map_err(|_| gone())?;
-        match within(self.clock.as_ref(), self.config.call_deadline, receiver).await {
+        match within(self.clock.as_ref(), limit, receiver).await {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(_)) => Err(gone()),
             None => {

@@ -43,6 +43,23 @@ pub(crate) fn report<M: Message, T: Send + 'static>(
     Task(task.abort_handle())
 }
 
+/// The same for work that goes on when its actor has ended; `held` is let go after the actor was told.
+pub(crate) fn report_anyway<M: Message, T: Send + 'static>(
+    actor: &ActorRef<M>,
+    future: impl Future<Output = T> + Send + 'static,
+    held: impl Send + 'static,
+    message: impl FnOnce(Result<T, Error>) -> M + Send + 'static,
+) {
+    let actor = actor.clone();
+    tokio::spawn(async move {
+        let result =
+            AssertUnwindSafe(future).catch_unwind().await.map_err(|panic| panicked("run task", panic.as_ref()));
+        // An actor that is gone has no use for it.
+        let _ = actor.cast(message(result));
+        drop(held);
+    });
+}
+
 /// Sends `message` to `actor` after `delay`.
 pub(crate) fn after<M: Message>(clock: &Arc<dyn Clock>, delay: Duration, actor: &ActorRef<M>, message: M) -> Task {
     let sleep = clock.sleep(delay);

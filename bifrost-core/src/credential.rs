@@ -18,7 +18,10 @@ use crate::time::Timestamp;
 use crate::connection::{Cause, ConnectionSettings};
 
 /// The longest a token is renewed ahead of its expiry.
-pub const MAX_REFRESH_AHEAD: Duration = Duration::from_secs(5 * 60);
+pub const MAX_REFRESH_AHEAD: Duration = Duration::from_secs(10 * 60);
+/// The part of that time over which renewals are spread. Ten thousand connections that were set up together are renewed
+/// within five minutes then, which a token endpoint bears, and each has as long again before its token ends.
+const SPREAD: f64 = 0.5;
 /// The lifetime assumed when a provider names none (RFC 6749 section 5.1 leaves it open).
 pub const DEFAULT_TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
@@ -103,7 +106,7 @@ impl Token {
     }
 
     /// Whether it may still be used, and whether it is time to renew it. `jitter` in `0.0..1.0` spreads renewals of
-    /// many connections that were issued together over the last quarter of the window.
+    /// many connections that were issued together over half of the window.
     pub fn freshness(&self, now: Timestamp, jitter: f64) -> Freshness {
         freshness(self.0.issued_at, self.0.expires_at, now, jitter)
     }
@@ -125,15 +128,15 @@ pub enum Freshness {
     Expired,
 }
 
-/// How far ahead of expiry a token of this lifetime is renewed: `min(5 min, half of the lifetime)`.
+/// How far ahead of expiry a token of this lifetime is renewed: `min(10 min, half of the lifetime)`.
 pub fn refresh_ahead(lifetime: Duration) -> Duration {
     MAX_REFRESH_AHEAD.min(lifetime / 2)
 }
 
-/// When to renew: ahead of expiry, moved later by up to a quarter of that lead by `jitter` in `0.0..1.0`.
+/// When to renew: ahead of expiry, moved later by up to half of that lead by `jitter` in `0.0..1.0`.
 pub fn refresh_at(issued_at: Timestamp, expires_at: Timestamp, jitter: f64) -> Timestamp {
     let ahead = refresh_ahead(expires_at.since(issued_at));
-    let spread = ahead.mul_f64(0.25 * jitter.clamp(0.0, 1.0));
+    let spread = ahead.mul_f64(SPREAD * jitter.clamp(0.0, 1.0));
     expires_at.saturating_sub(ahead).saturating_add(spread)
 }
 
@@ -196,6 +199,18 @@ impl Credential {
     pub fn client_id(&self) -> &str {
         match self {
             Self::ClientSecret { client_id, .. } | Self::RefreshToken { client_id, .. } => client_id,
+        }
+    }
+
+    /// True when both stand for the same grant: the same application was granted the same first refresh token. What the
+    /// provider has rotated it to belongs to either. Client credentials are no grant.
+    pub fn same_grant(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::RefreshToken { client_id, refresh_token, .. },
+                Self::RefreshToken { client_id: other_id, refresh_token: other_token, .. },
+            ) => client_id == other_id && refresh_token == other_token,
+            _ => false,
         }
     }
 

@@ -14,7 +14,7 @@ const CHILD: &str = "BIFROST_CRASH_TEST_FOLDER";
 
 /// The outside world: a file that outlives every process, one line per write that was applied.
 #[derive(Clone)]
-struct Outside(PathBuf);
+pub(crate) struct Outside(pub(crate) PathBuf);
 
 impl Outside {
     fn write(&self, line: &str) {
@@ -22,7 +22,7 @@ impl Outside {
         file.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         std::fs::read_to_string(&self.0).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 }
@@ -50,7 +50,7 @@ fn three_writes(outside: &Outside) -> impl Workflow + use<> {
     .unwrap()
 }
 
-async fn open(folder: &Path) -> Result<Hub> {
+pub(crate) async fn open(folder: &Path) -> Result<Hub> {
     let outside = Outside(folder.join("outside"));
     Hub::builder().with_data_dir(folder.join("hub")).with_workflow(three_writes(&outside)).start().await
 }
@@ -73,7 +73,7 @@ async fn child_process() {
     }
 }
 
-fn spawn(folder: &Path) -> Child {
+pub(crate) fn spawn(folder: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["crash::child_process", "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, folder)

@@ -113,28 +113,6 @@ async fn a_decision_without_the_workflow_at_hand_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_keeps_killing_the_process_is_set_aside() {
-    let disk = Disk::new();
-    let hang = || nap(86_400 * 365);
-    let config = || HubConfig { max_recoveries: 3, ..HubConfig::default() };
-    let hub = disk.hub().with_config(config()).with_workflow(hang()).start().await.unwrap();
-    let handle = contoso(&hub).await.run("nap", ()).await.unwrap();
-    for _ in 0..4 {
-        pause(Duration::from_secs(1)).await;
-        disk.hub().with_config(config()).with_workflow(hang()).start().await.unwrap();
-    }
-    let hub = disk.hub().with_config(config()).with_workflow(nap(1)).start().await.unwrap();
-    let tenant = hub.tenant("contoso").unwrap();
-    let resumed = tenant.execution(handle.id()).await.unwrap();
-    eventually("it is set aside", async || resumed.record().await.unwrap().state == ExecutionState::NeedsAttention)
-        .await;
-    let attention = resumed.record().await.unwrap().attention;
-    assert!(matches!(attention, Some(Attention::Poisoned { recoveries: 4.. })), "{attention:?}");
-    tenant.resolve(handle.id(), Resolution::Resume).await.unwrap();
-    assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_workflow_that_is_no_longer_registered_is_set_aside_until_it_is() {
     let disk = Disk::new();
     let hub = disk.hub().with_workflow(nap(1_000)).start().await.unwrap();

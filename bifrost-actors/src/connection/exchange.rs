@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::connection::{Cause, ConnectionEvent};
-use bifrost_core::credential::{ExchangeFailure, ExchangeRequest, Token, TokenKey, TokenSet};
-use bifrost_core::store::Batch;
-use bifrost_core::time::within;
+use bifrost_core::credential::{ExchangeFailure, ExchangeRequest, Token, TokenKey};
+use bifrost_core::store::{Batch, Precondition};
 use bifrost_core::{ConnectionId, Error, ErrorKind, Principal, Result, Retry, Timestamp};
 use ractor::{ActorRef, RpcReplyPort};
 
 use super::ConnectionActorState;
+use super::errand::{Before, Brought, Errand, Stored};
 use super::message::ConnectionMessage;
 use super::published::Published;
 use super::records::{self, RefreshIntent, RefreshRecord, Refusal, fingerprint};
-use super::state::{self, Book, Decision, Waiting, initial_state};
-use crate::task::{after, report};
+use super::state::{self, Book, Decision, UnderWay, Waiting, initial_state};
+use crate::task::{after, report, report_anyway};
 use crate::tenant::shared::TenantShared;
 
 /// See the module.
@@ -36,16 +36,16 @@ impl<'a> AtWork<'a> {
         state: &'a mut ConnectionActorState,
     ) -> Result<Self> {
         let ConnectionActorState { tenant, id, published, book, waiting } = state;
-        let (loaded, fresh) = match book.take() {
-            Some(book) => (book, false),
-            None => (load(tenant, id).await?, true),
-        };
-        let mut work = Self { myself, tenant, id, published, waiting, book: book.insert(loaded) };
-        if fresh {
-            work.show_tokens();
-            work.show_status();
-            work.plan_renewals();
+        if let Some(known) = book.take() {
+            return Ok(Self { myself, tenant, id, published, waiting, book: book.insert(known) });
         }
+        let rotates = tenant.hub.rotations.over(&tenant.id, id);
+        let loaded = load(tenant, id).await?;
+        let mut work = Self { myself, tenant, id, published, waiting, book: book.insert(loaded) };
+        work.show_tokens();
+        work.plan_renewals();
+        work.wait_for_rotation(rotates);
+        work.show_status();
         Ok(work)
     }
 
@@ -57,7 +57,7 @@ impl<'a> AtWork<'a> {
             drop(reply.send(Err(error)));
             return;
         }
-        match self.book.decide(&key, rejected, self.now()) {
+        match self.decide(&key, rejected) {
             Decision::Live(token) => drop(reply.send(Ok(token))),
             Decision::Refuse(error) => drop(reply.send(Err(error))),
             Decision::Exchange => {
@@ -73,9 +73,7 @@ impl<'a> AtWork<'a> {
     /// Renews a token ahead of its expiry, unless that was done or would not help now.
     pub(super) async fn renew(&mut self, key: TokenKey) {
         let current = self.book.tokens.get(&key).map(|token| token.generation);
-        if self.save_unsaved().await.is_ok()
-            && matches!(self.book.decide(&key, current, self.now()), Decision::Exchange)
-        {
+        if self.save_unsaved().await.is_ok() && matches!(self.decide(&key, current), Decision::Exchange) {
             self.enqueue(key).await;
         }
     }
@@ -84,11 +82,11 @@ impl<'a> AtWork<'a> {
         &mut self,
         key: TokenKey,
         spent: Option<String>,
-        end: Result<Result<TokenSet, ExchangeFailure>>,
+        end: Result<Result<Brought, ExchangeFailure>>,
     ) {
         self.waiting.exchange = None;
         match end.unwrap_or_else(|error| Err(ExchangeFailure { cause: Cause::ProviderDown, error })) {
-            Ok(set) => self.succeeded(key, set).await,
+            Ok(brought) => self.succeeded(brought).await,
             Err(failure) if failure.cause.passes_by_itself() => {
                 // Without an answer nobody knows whether the refresh token was rotated.
                 self.book.rotation_in_doubt |= spent.is_some();
@@ -100,19 +98,28 @@ impl<'a> AtWork<'a> {
         self.show_status();
     }
 
-    /// Settings or credential were changed: forget what was, keep nothing live of it.
+    /// Settings or credential were changed, or somebody else's rotation has ended: forget what was, and read what is.
     pub(super) async fn reload(&mut self) -> Result<()> {
+        // Asked before the store is: what ends in between is read once more.
+        let rotates = self.tenant.hub.rotations.over(&self.tenant.id, self.id);
+        let loaded = load(self.tenant, self.id).await?;
+        let unsaved = self.book.unsaved.take().filter(|answer| answer.is_of(&loaded.credential));
         self.waiting.exchange = None;
         self.waiting.renewals.clear();
-        *self.book = load(self.tenant, self.id).await?;
-        self.show_tokens();
-        self.show_status();
-        self.plan_renewals();
-        let keys: Vec<TokenKey> = self.waiting.callers.keys().cloned().collect();
         self.waiting.queue.clear();
+        *self.book = Book { unsaved, ..loaded };
+        self.show_tokens();
+        self.plan_renewals();
+        self.wait_for_rotation(rotates);
+        let keys: Vec<TokenKey> = self.waiting.callers.keys().cloned().collect();
         for key in keys {
-            self.enqueue(key).await;
+            match self.decide(&key, None) {
+                Decision::Live(token) => self.serve(&key, &token),
+                Decision::Refuse(error) => self.fail(&key, &error),
+                Decision::Exchange => self.enqueue(key).await,
+            }
         }
+        self.show_status();
         Ok(())
     }
 
@@ -133,9 +140,14 @@ impl<'a> AtWork<'a> {
         while self.waiting.exchange.is_none()
             && let Some(key) = self.waiting.queue.front().cloned()
         {
-            if let Err(error) = self.begin(&key).await {
-                self.waiting.queue.pop_front();
-                self.fail(&key, &error);
+            match self.begin(&key).await {
+                Ok(()) => {}
+                // Edited meanwhile: whoever waits is served by what is stored now.
+                Err(error) if error.kind() == ErrorKind::Conflict => return self.reread(),
+                Err(error) => {
+                    self.waiting.queue.pop_front();
+                    self.fail(&key, &error);
+                }
             }
         }
     }
@@ -150,7 +162,31 @@ impl<'a> AtWork<'a> {
             refresh.intent = Some(RefreshIntent { fingerprint, at });
             self.store_refresh(refresh).await?;
         }
-        self.book.happen(ConnectionEvent::ExchangeStarted);
+        self.happen(ConnectionEvent::ExchangeStarted);
+        let errand = self.errand(key, refresh_token);
+        let (key, rotates) = (key.clone(), spent.is_some());
+        let ended = move |end: Result<_>| ConnectionMessage::Exchanged { key, spent, end: end.and_then(|end| end) };
+        self.waiting.exchange = Some(match rotates {
+            true => {
+                let rotation = self.tenant.hub.rotations.begin(&self.tenant.id, self.id);
+                report_anyway(self.myself, errand.run(), rotation, ended);
+                UnderWay::Rotation
+            }
+            false => UnderWay::Ours(report(self.myself, errand.run(), ended)),
+        });
+        Ok(())
+    }
+
+    /// A refresh token is on its way already, sent for whoever owned the connection before, or for what it was set to
+    /// before. What that brings is read when it is over, and nothing else is spent until then.
+    fn wait_for_rotation(&mut self, over: Option<impl Future<Output = ()> + Send + 'static>) {
+        if let Some(over) = over {
+            self.happen(ConnectionEvent::ExchangeStarted);
+            self.waiting.exchange = Some(UnderWay::Ours(report(self.myself, over, |_| ConnectionMessage::Reread)));
+        }
+    }
+
+    fn errand(&self, key: &TokenKey, refresh_token: Option<bifrost_core::Secret>) -> Errand {
         let request = ExchangeRequest {
             tenant: self.tenant.id.clone(),
             connection: self.id.clone(),
@@ -159,65 +195,105 @@ impl<'a> AtWork<'a> {
             refresh_token,
             key: key.clone(),
         };
-        let integration = Arc::clone(&self.book.integration);
-        let clock = Arc::clone(&self.tenant.hub.clock);
-        let limit = self.tenant.hub.config.exchange_deadline;
-        let exchange = async move { within(clock.as_ref(), limit, integration.exchange(request)).await };
-        let key = key.clone();
-        self.waiting.exchange = Some(report(self.myself, exchange, move |end| ConnectionMessage::Exchanged {
-            key,
-            spent,
-            end: end.and_then(|end| end.ok_or_else(deadline_passed)),
-        }));
-        Ok(())
+        let before = Before {
+            credential: self.book.credential_version,
+            refresh: self.book.refresh.clone(),
+            generation: self.book.tokens.get(key).map_or(0, |token| token.generation),
+        };
+        Errand { tenant: Arc::clone(self.tenant), integration: Arc::clone(&self.book.integration), request, before }
     }
 
-    async fn succeeded(&mut self, key: TokenKey, set: TokenSet) {
-        self.book.unsaved = Some((key, set, self.now()));
-        if let Err(error) = self.save_unsaved().await {
-            // Kept, shown to nobody, and stored as soon as the store takes it.
-            self.fail_all(&error);
+    async fn succeeded(&mut self, brought: Brought) {
+        match brought.stored {
+            Ok(stored) => self.adopt(stored),
+            // Settings or credential were changed: what is stored now counts, not this.
+            Err(error) if error.kind() == ErrorKind::Conflict => self.reread(),
+            Err(error) => {
+                // Kept, shown to nobody, and stored as soon as the store takes it.
+                self.book.unsaved = Some(brought.answer);
+                self.fail_all(&error);
+            }
         }
     }
 
     /// Stores an answer that came; only then is it shown.
     async fn save_unsaved(&mut self) -> Result<()> {
-        let Some((key, set, at)) = self.book.unsaved.clone() else {
+        let Some(mut answer) = self.book.unsaved.clone() else {
             return Ok(());
         };
-        let (token, refresh) = self.book.accept(&key, &set, at);
-        let mut batch = Batch::new();
-        let store = &self.tenant.store;
-        store.put(&mut batch, records::token_key(store, self.id, &key)?, &token)?;
-        store.put(&mut batch, records::refresh_key(store, self.id)?, &refresh)?;
-        store.commit(batch).await?;
+        match answer.store(self.tenant, self.id).await {
+            Ok(stored) => self.adopt(stored),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                self.book.unsaved = None;
+                self.reread();
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Shows what was stored.
+    fn adopt(&mut self, stored: Stored) {
+        let Stored { version, token, refresh } = stored;
+        if version <= self.book.credential_version {
+            return;
+        }
+        let key = token.key.clone();
         self.book.unsaved = None;
         self.book.refresh = refresh;
+        self.book.not_before = None;
         self.book.rotation_in_doubt = false;
         self.book.reread = false;
         self.book.failures = 0;
-        self.book.tokens.insert(key.clone(), token.clone());
-        self.book.happen(ConnectionEvent::ExchangeSucceeded);
+        self.happen(ConnectionEvent::ExchangeSucceeded);
+        let served = token.to_token();
+        self.book.tokens.insert(key.clone(), token);
         self.show_tokens();
         self.plan_renewal(&key);
         self.waiting.queue.retain(|queued| *queued != key);
-        for caller in self.waiting.callers.remove(&key).unwrap_or_default() {
-            // A caller that gave up finds the token published.
-            let _ = caller.send(Ok(token.to_token()));
-        }
+        self.serve(&key, &served);
         tracing::debug!(tenant = %self.tenant.id, connection = %self.id, "token renewed");
-        Ok(())
+    }
+
+    fn serve(&mut self, key: &TokenKey, token: &Token) {
+        for caller in self.waiting.callers.remove(key).unwrap_or_default() {
+            // A caller that gave up finds the token published.
+            let _ = caller.send(Ok(token.clone()));
+        }
+    }
+
+    /// The store holds something newer than what is known here.
+    fn reread(&self) {
+        // An actor that ends has nothing to read.
+        let _ = self.myself.cast(ConnectionMessage::Reread);
+    }
+
+    fn decide(&self, key: &TokenKey, rejected: Option<u64>) -> Decision {
+        let clock = &self.tenant.hub.clock;
+        self.book.decide(key, rejected, clock.now(), clock.monotonic())
+    }
+
+    /// Moves by the table. What ends after the connection was switched off moves nothing.
+    fn happen(&mut self, event: ConnectionEvent) {
+        if self.book.record.enabled {
+            self.book.happen(event);
+        }
     }
 
     /// It passes by itself: all who wait share this failure, and the next try is planned.
     async fn deferred(&mut self, key: &TokenKey, error: &Error) {
         let jitter = self.tenant.hub.entropy.fraction();
-        let now = self.now();
-        let delay = self.book.defer(error, now, jitter);
-        if let Err(error) = self.store_refresh(self.book.refresh.clone()).await {
-            tracing::warn!(tenant = %self.tenant.id, connection = %self.id, %error, "a delay could not be stored");
+        let clock = &self.tenant.hub.clock;
+        let delay = self.book.defer(error, clock.now(), clock.monotonic(), jitter);
+        match self.store_refresh(self.book.refresh.clone()).await {
+            Ok(()) => {}
+            // It failed for settings that are no more.
+            Err(error) if error.kind() == ErrorKind::Conflict => return self.reread(),
+            Err(error) => {
+                tracing::warn!(tenant = %self.tenant.id, connection = %self.id, %error, "a delay could not be stored");
+            }
         }
-        self.book.happen(ConnectionEvent::ExchangeDeferred);
+        self.happen(ConnectionEvent::ExchangeDeferred);
         self.fail_all(&error.duplicate().retry(Retry::After(delay)));
         if self.book.tokens.contains_key(key) {
             let again = after(&self.tenant.hub.clock, delay, self.myself, ConnectionMessage::RenewalDue(key.clone()));
@@ -235,7 +311,7 @@ impl<'a> AtWork<'a> {
                 && Book::has_other_token(&stored, spent.as_deref())
             {
                 self.book.refresh = stored;
-                self.book.happen(ConnectionEvent::ExchangeDeferred);
+                self.happen(ConnectionEvent::ExchangeDeferred);
                 if !self.waiting.queue.contains(&key) {
                     self.waiting.queue.push_front(key);
                 }
@@ -243,13 +319,18 @@ impl<'a> AtWork<'a> {
             }
         }
         let cause = self.book.cause(failure.cause);
-        let refusal = Refusal { cause, message: failure.error.to_string(), at: self.now() };
-        self.book.happen(ConnectionEvent::ExchangeRefused);
+        let refusal = Refusal { cause, error: failure.error.to_report(), at: self.now() };
+        self.happen(ConnectionEvent::ExchangeRefused);
         let error = state::refused(&refusal);
         let refresh =
             RefreshRecord { intent: None, refused: Some(refusal), deferred: None, ..self.book.refresh.clone() };
-        if let Err(error) = self.store_refusal(refresh, cause).await {
-            tracing::error!(tenant = %self.tenant.id, connection = %self.id, %error, "a refusal could not be stored");
+        match self.store_refusal(refresh, cause).await {
+            Ok(()) => {}
+            // It was refused for settings that are no more.
+            Err(error) if error.kind() == ErrorKind::Conflict => return self.reread(),
+            Err(error) => {
+                tracing::error!(tenant = %self.tenant.id, connection = %self.id, %error, "a refusal could not be stored");
+            }
         }
         tracing::warn!(tenant = %self.tenant.id, connection = %self.id, ?cause, "the connection needs a person");
         self.fail_all(&error);
@@ -257,7 +338,7 @@ impl<'a> AtWork<'a> {
 
     async fn store_refusal(&mut self, refresh: RefreshRecord, cause: Cause) -> Result<()> {
         let store = &self.tenant.store;
-        let mut batch = Batch::new();
+        let mut batch = self.if_unchanged()?;
         store.put(&mut batch, records::refresh_key(store, self.id)?, &refresh)?;
         let audit = AuditRecord::new(
             self.now(),
@@ -274,11 +355,20 @@ impl<'a> AtWork<'a> {
 
     async fn store_refresh(&mut self, refresh: RefreshRecord) -> Result<()> {
         let store = &self.tenant.store;
-        let mut batch = Batch::new();
+        let mut batch = self.if_unchanged()?;
         store.put(&mut batch, records::refresh_key(store, self.id)?, &refresh)?;
         store.commit(batch).await?;
         self.book.refresh = refresh;
         Ok(())
+    }
+
+    /// A batch that holds only while the credential is the one that is known here: what one grant came to must not be
+    /// noted of another.
+    fn if_unchanged(&self) -> Result<Batch> {
+        let mut batch = Batch::new();
+        let credential = records::credential_key(&self.tenant.store, self.id)?;
+        batch.require(Precondition::At(credential, self.book.credential_version));
+        Ok(batch)
     }
 
     /// The provider refused this token: nobody shall read it any more.
@@ -345,11 +435,14 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
     let loaded = records::load(&tenant.store, id)
         .await?
         .ok_or_else(|| Error::new(ErrorKind::StoreCorrupt, "read connection", "its credential is missing"))?;
+    let clock = &tenant.hub.clock;
     Ok(Book {
         machine: initial_state(record.enabled, &loaded.refresh, !loaded.tokens.is_empty()),
         record,
         integration,
         credential: Arc::new(loaded.credential),
+        credential_version: loaded.credential_version,
+        not_before: state::not_before(&loaded.refresh, clock.now(), clock.monotonic()),
         // An intent without a result: the process died between sending and storing.
         rotation_in_doubt: loaded.refresh.intent.is_some(),
         refresh: loaded.refresh,
@@ -358,9 +451,4 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
         failures: 0,
         unsaved: None,
     })
-}
-
-fn deadline_passed() -> Error {
-    Error::new(ErrorKind::Timeout, "exchange token", "the provider did not answer within the exchange deadline")
-        .retry(Retry::Later)
 }

@@ -1,8 +1,10 @@
 //! What a connection is told.
 
-use bifrost_core::credential::{ExchangeFailure, Token, TokenKey, TokenSet};
+use bifrost_core::credential::{ExchangeFailure, Token, TokenKey};
 use bifrost_core::{Error, Result};
 use ractor::RpcReplyPort;
+
+use super::errand::Brought;
 
 /// Messages of a [`ConnectionActor`](super::ConnectionActor).
 #[derive(Debug)]
@@ -23,12 +25,16 @@ pub(crate) enum ConnectionMessage {
         /// The fingerprint of the refresh token that was spent, if one was.
         spent: Option<String>,
         /// With what.
-        end: Result<Result<TokenSet, ExchangeFailure>, Error>,
+        end: Result<Result<Brought, ExchangeFailure>, Error>,
     },
     /// A token is due for renewal ahead of its expiry.
     RenewalDue(TokenKey),
     /// Settings or credential were changed in the store: read them again.
     Reload(RpcReplyPort<Result<()>>),
+    /// The same, found out by the connection itself.
+    Reread,
+    /// The connection was deleted: whoever asks next finds what is stored then, which may be another of its name.
+    Forget(RpcReplyPort<Result<()>>),
     /// Read the stored state and show it.
     Refresh(RpcReplyPort<Result<()>>),
 }

@@ -5,12 +5,15 @@
 //!         └ else ─► intent durable ─► exchange (a task) ─► token set durable ─► published ─► all who wait are answered
 //! ```
 //! One exchange runs at a time, and whoever comes meanwhile shares its result or its failure. A refresh token is
-//! spent only after the intent to spend it is durable, and what it was rotated to is durable before anyone sees it.
+//! spent only after the intent to spend it is durable, and what it was rotated to is durable before anyone sees it; once
+//! it is sent it is waited for and stored whatever becomes of this actor (see `rotation`).
 
+pub(crate) mod errand;
 mod exchange;
 pub(crate) mod message;
 pub(crate) mod published;
 pub(crate) mod records;
+pub(crate) mod rotation;
 pub(crate) mod source;
 pub(crate) mod state;
 
@@ -69,12 +72,25 @@ impl Actor for ConnectionActor {
         message: ConnectionMessage,
         state: &mut ConnectionActorState,
     ) -> Result<(), ActorProcessingErr> {
+        if let ConnectionMessage::Forget(reply) = message {
+            forget(state);
+            // A caller that gave up needs no answer.
+            let _ = reply.send(Ok(()));
+            return Ok(());
+        }
         match AtWork::open(&myself, state).await {
             Ok(work) => handle(work, message).await,
             Err(error) => refuse(message, error),
         }
         Ok(())
     }
+}
+
+/// Who waits is told by the stored state when they ask again.
+fn forget(state: &mut ConnectionActorState) {
+    state.book = None;
+    state.waiting = Waiting::default();
+    state.published.withdraw();
 }
 
 async fn handle(mut work: AtWork<'_>, message: ConnectionMessage) {
@@ -86,7 +102,12 @@ async fn handle(mut work: AtWork<'_>, message: ConnectionMessage) {
             // A caller that gave up needs no answer.
             let _ = reply.send(work.reload().await);
         }
-        ConnectionMessage::Refresh(reply) => {
+        ConnectionMessage::Reread => {
+            if let Err(error) = work.reload().await {
+                tracing::warn!(%error, "a connection could not be read again");
+            }
+        }
+        ConnectionMessage::Refresh(reply) | ConnectionMessage::Forget(reply) => {
             work.show_status();
             let _ = reply.send(Ok(()));
         }
@@ -98,8 +119,10 @@ fn refuse(message: ConnectionMessage, error: Error) {
     // A caller that gave up needs no answer.
     match message {
         ConnectionMessage::Acquire { reply, .. } => drop(reply.send(Err(error))),
-        ConnectionMessage::Reload(reply) | ConnectionMessage::Refresh(reply) => drop(reply.send(Err(error))),
-        ConnectionMessage::Exchanged { .. } | ConnectionMessage::RenewalDue(_) => {
+        ConnectionMessage::Reload(reply) | ConnectionMessage::Refresh(reply) | ConnectionMessage::Forget(reply) => {
+            drop(reply.send(Err(error)));
+        }
+        ConnectionMessage::Exchanged { .. } | ConnectionMessage::RenewalDue(_) | ConnectionMessage::Reread => {
             tracing::warn!(%error, "a connection could not be read");
         }
     }

@@ -58,8 +58,16 @@ pub(crate) struct Deferral {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     pub(crate) cause: Cause,
-    pub(crate) message: String,
+    pub(crate) error: ErrorReport,
     pub(crate) at: Timestamp,
+}
+
+impl Refusal {
+    /// What a person should do: what whoever saw the refusal advised, unless there is a reason of our own.
+    pub(crate) fn next_action(&self) -> &str {
+        let seen = self.error.next_action.as_deref().filter(|_| self.cause != Cause::RotationLost);
+        seen.unwrap_or_else(|| self.cause.next_action())
+    }
 }
 
 /// An access token.
@@ -83,6 +91,7 @@ impl TokenRecord {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) credential: Credential,
+    pub(crate) credential_version: CommitSeq,
     pub(crate) refresh: RefreshRecord,
     pub(crate) tokens: Vec<TokenRecord>,
 }
@@ -92,13 +101,20 @@ pub(crate) async fn load(store: &TenantStore, id: &ConnectionId) -> Result<Optio
     let Some(credential) = store.get::<Credential>(&credential_key(store, id)?).await? else {
         return Ok(None);
     };
-    let refresh = refresh_record(store, id).await?;
+    let edited = credential.version;
+    let refresh = store.get::<RefreshRecord>(&refresh_key(store, id)?).await?;
+    let refresh = refresh.map(|found| match found.version > edited {
+        true => found.value,
+        // Whoever saves the settings wants them tried, whatever came of the ones before.
+        false => RefreshRecord { refused: None, deferred: None, ..found.value },
+    });
     let tokens = store.scope().kind(Kind::Token).then(id.as_str().as_bytes()).then(b"\0");
     let tokens = store.all::<TokenRecord>(&tokens).await?;
     Ok(Some(Loaded {
         credential: credential.value,
-        refresh,
-        tokens: tokens.into_iter().map(|(_, entry)| entry.value).collect(),
+        credential_version: edited,
+        refresh: refresh.unwrap_or_default(),
+        tokens: tokens.into_iter().filter(|(_, entry)| entry.version > edited).map(|(_, entry)| entry.value).collect(),
     }))
 }
 

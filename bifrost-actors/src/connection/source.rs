@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -55,7 +56,14 @@ impl ConnectionTokens {
         let guard = self.hub.enter(&self.tenant).await?;
         self.published.store(guard.0.published(&self.id));
         let ask = |reply: RpcReplyPort<Result<Token>>| ConnectionMessage::Acquire { key: key.clone(), rejected, reply };
-        guard.0.ask_connection(&self.id, ask).await
+        guard.0.ask_connection_within(self.patience(), &self.id, ask).await
+    }
+
+    /// An exchange ends by its own deadline, and says then when the next one may be sent: worth a little more patience.
+    fn patience(&self) -> Duration {
+        const BEYOND: Duration = Duration::from_secs(5);
+        let config = &self.hub.config;
+        config.call_deadline.max(config.exchange_deadline.saturating_add(BEYOND))
     }
 
     /// Says whose connection it is.
@@ -94,10 +102,20 @@ impl TenantShared {
         id: &ConnectionId,
         message: impl FnOnce(RpcReplyPort<Result<T>>) -> ConnectionMessage,
     ) -> Result<T> {
+        self.ask_connection_within(self.hub.config.call_deadline, id, message).await
+    }
+
+    /// The same with a deadline of its own.
+    async fn ask_connection_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        id: &ConnectionId,
+        message: impl FnOnce(RpcReplyPort<Result<T>>) -> ConnectionMessage,
+    ) -> Result<T> {
         let tenant = self.actor()?;
         let connection = |reply| TenantMessage::Connection { id: id.clone(), reply };
         let actor = self.hub.ask(&tenant, connection).await??;
-        self.hub.ask(&actor, message).await?
+        self.hub.ask_within(limit, &actor, message).await?
     }
 }
 

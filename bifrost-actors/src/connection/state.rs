@@ -1,14 +1,16 @@
 //! What a connection actor holds, and its decisions as plain functions.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bifrost_core::connection::{Cause, ConnectionEvent, ConnectionRecord, ConnectionState, ConnectionStatus};
-use bifrost_core::credential::{Credential, Freshness, Token, TokenKey, TokenSet};
+use bifrost_core::credential::{Credential, Freshness, Token, TokenKey};
+use bifrost_core::store::CommitSeq;
 use bifrost_core::{Error, ErrorKind, Integration, Result, Retry, Secret, Timestamp};
 use ractor::RpcReplyPort;
 
+use super::errand::Answer;
 use super::records::{Deferral, RefreshRecord, Refusal, TokenRecord, fingerprint};
 use crate::task::Task;
 
@@ -16,6 +18,8 @@ use crate::task::Task;
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// The longest delay, unless the provider asks for more.
 const LAST_RETRY: Duration = Duration::from_secs(5 * 60);
+/// The longest a deferral lasts that a provider asked for.
+const LONGEST_DEFERRAL: Duration = Duration::from_secs(60 * 60);
 /// How long a refusal that may have been mended at the provider is believed before it is tried again.
 const BELIEVE_REFUSAL: Duration = Duration::from_secs(5 * 60);
 
@@ -24,8 +28,10 @@ pub(crate) struct Book {
     pub(crate) record: ConnectionRecord,
     pub(crate) integration: Arc<dyn Integration>,
     pub(crate) credential: Arc<Credential>,
+    /// The commit that wrote it: what is noted of one credential must not be taken for another's.
+    pub(crate) credential_version: CommitSeq,
     pub(crate) refresh: RefreshRecord,
-    pub(crate) tokens: HashMap<TokenKey, TokenRecord>,
+    pub(crate) tokens: BTreeMap<TokenKey, TokenRecord>,
     pub(crate) machine: ConnectionState,
     /// A refresh token was spent and its answer never came: a refusal now means that the rotation is lost.
     pub(crate) rotation_in_doubt: bool,
@@ -33,15 +39,27 @@ pub(crate) struct Book {
     pub(crate) reread: bool,
     pub(crate) failures: u32,
     /// An answer that could not be stored yet, and so was shown to nobody.
-    pub(crate) unsaved: Option<(TokenKey, TokenSet, Timestamp)>,
+    pub(crate) unsaved: Option<Answer>,
+    /// Before when no exchange is sent, on the monotonic count: a wall clock that is set back must not prolong it.
+    pub(crate) not_before: Option<Duration>,
+}
+
+/// An exchange that has not ended.
+#[derive(Debug)]
+pub(crate) enum UnderWay {
+    /// Ours: it ends with the actor.
+    #[allow(dead_code, reason = "held so that it goes with the actor")]
+    Ours(Task),
+    /// A rotation, which belongs to the hub.
+    Rotation,
 }
 
 /// The state of one connection actor.
 #[derive(Default)]
 pub(crate) struct Waiting {
     pub(crate) queue: VecDeque<TokenKey>,
-    pub(crate) callers: HashMap<TokenKey, Vec<RpcReplyPort<Result<Token>>>>,
-    pub(crate) exchange: Option<Task>,
+    pub(crate) callers: BTreeMap<TokenKey, Vec<RpcReplyPort<Result<Token>>>>,
+    pub(crate) exchange: Option<UnderWay>,
     pub(crate) renewals: HashMap<TokenKey, Task>,
 }
 
@@ -58,7 +76,13 @@ pub(crate) enum Decision {
 
 impl Book {
     /// Decides what to do for somebody who wants a token for `key`, other than the `rejected` one.
-    pub(crate) fn decide(&self, key: &TokenKey, rejected: Option<u64>, now: Timestamp) -> Decision {
+    pub(crate) fn decide(
+        &self,
+        key: &TokenKey,
+        rejected: Option<u64>,
+        now: Timestamp,
+        monotonic: Duration,
+    ) -> Decision {
         if !self.record.enabled {
             let error = Error::new(ErrorKind::Suspended, "exchange token", "the connection is disabled");
             return Decision::Refuse(error.next_action("enable it with `tenant.connections().enable(..)`"));
@@ -73,9 +97,9 @@ impl Book {
         if let Some(refusal) = self.refresh.refused.as_ref().filter(|refusal| still_believed(refusal, now)) {
             return Decision::Refuse(refused(refusal));
         }
-        match &self.refresh.deferred {
-            Some(Deferral { until, error }) if *until > now => {
-                Decision::Refuse(error.to_error().retry(Retry::After(until.since(now))))
+        match (&self.refresh.deferred, self.not_before) {
+            (Some(Deferral { error, .. }), Some(not_before)) if not_before > monotonic => {
+                Decision::Refuse(error.to_error().retry(Retry::After(not_before - monotonic)))
             }
             _ => Decision::Exchange,
         }
@@ -99,27 +123,6 @@ impl Book {
         }
     }
 
-    /// Takes a new token set in: the records to store.
-    pub(crate) fn accept(&self, key: &TokenKey, set: &TokenSet, now: Timestamp) -> (TokenRecord, RefreshRecord) {
-        let lifetime = set.expires_in.unwrap_or(bifrost_core::credential::DEFAULT_TOKEN_LIFETIME);
-        let token = TokenRecord {
-            key: key.clone(),
-            access: set.access.clone(),
-            issued_at: now,
-            expires_at: now.saturating_add(lifetime),
-            generation: self.tokens.get(key).map_or(1, |old| old.generation + 1),
-        };
-        let refresh = RefreshRecord {
-            // Where the answer carries none, the one that was spent stays valid (RFC 6749 section 6).
-            refresh_token: set.refresh_token.clone().or_else(|| self.refresh.refresh_token.clone()),
-            intent: None,
-            refused: None,
-            deferred: None,
-            last_success: Some(now),
-        };
-        (token, refresh)
-    }
-
     /// Whether `stored` holds another refresh token than the one that was `spent`.
     pub(crate) fn has_other_token(stored: &RefreshRecord, spent: Option<&str>) -> bool {
         match (&stored.refresh_token, spent) {
@@ -134,9 +137,10 @@ impl Book {
     }
 
     /// Notes a failure that passes by itself: when to try again.
-    pub(crate) fn defer(&mut self, error: &Error, now: Timestamp, jitter: f64) -> Duration {
+    pub(crate) fn defer(&mut self, error: &Error, now: Timestamp, monotonic: Duration, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let delay = retry_delay(self.failures, error.retry_after(), jitter);
+        self.not_before = Some(monotonic.saturating_add(delay));
         self.refresh.deferred = Some(Deferral { until: now.saturating_add(delay), error: error.to_report() });
         delay
     }
@@ -153,26 +157,41 @@ impl Book {
             state: self.machine,
             cause,
             last_error: refused
-                .map(|r| r.message.clone())
-                .or_else(|| deferred.map(|deferral| deferral.error.to_string())),
-            next_action: cause.map(|cause| cause.next_action().to_owned()),
+                .map(|refusal| &refusal.error)
+                .or(deferred.map(|deferral| &deferral.error))
+                .map(ToString::to_string),
+            next_action: match refused {
+                Some(refusal) => Some(refusal.next_action().to_owned()),
+                None => cause.map(|cause| cause.next_action().to_owned()),
+            },
             last_success: self.refresh.last_success,
             next_refresh: deferred.map(|deferral| deferral.until).or(renewal),
         }
     }
 }
 
-/// The refusal as an error.
+/// Before when a stored deferral lets no exchange be sent, on the monotonic count of this process.
+pub(crate) fn not_before(refresh: &RefreshRecord, now: Timestamp, monotonic: Duration) -> Option<Duration> {
+    let until = refresh.deferred.as_ref()?.until;
+    // Whatever the clock was when it was stored: nobody asks for more than this.
+    Some(monotonic.saturating_add(until.since(now).min(LONGEST_DEFERRAL)))
+}
+
+/// The refusal as an error: what the provider said, once, and what to do.
 pub(crate) fn refused(refusal: &Refusal) -> Error {
-    Error::new(ErrorKind::ReauthRequired, "exchange token", refusal.message.clone())
-        .with("cause", format!("{:?}", refusal.cause))
-        .next_action(refusal.cause.next_action())
+    let seen = refusal.error.clone();
+    let mut error = Error::new(ErrorKind::ReauthRequired, seen.operation, seen.message);
+    for (name, value) in seen.context {
+        error = error.with(name, value);
+    }
+    error.with("cause", format!("{:?}", refusal.cause)).next_action(refusal.next_action())
 }
 
 /// What only a new grant can mend is believed for good; what a person may have mended at the provider, for a while.
 fn still_believed(refusal: &Refusal, now: Timestamp) -> bool {
     let for_good = matches!(refusal.cause, Cause::Revoked | Cause::RotationLost | Cause::MfaRequired);
-    for_good || now.since(refusal.at) < BELIEVE_REFUSAL
+    // By a wall clock that was set back it lies ahead, and would for as long as that.
+    for_good || (refusal.at <= now && now.since(refusal.at) < BELIEVE_REFUSAL)
 }
 
 /// The delay after failure number `failures`.
@@ -204,11 +223,37 @@ mod tests {
 
     #[test]
     fn a_lost_grant_is_believed_for_good_and_a_missing_consent_for_a_while() {
-        let refusal = |cause| Refusal { cause, message: String::new(), at: Timestamp::from_millis(0) };
+        let refusal = |cause| Refusal {
+            cause,
+            error: Error::new(ErrorKind::ReauthRequired, "exchange token", "refused").to_report(),
+            at: Timestamp::from_millis(0),
+        };
         let later = Timestamp::from_millis(10 * 60 * 1000);
         assert!(still_believed(&refusal(Cause::Revoked), later));
         assert!(!still_believed(&refusal(Cause::ConsentMissing), later));
         assert!(still_believed(&refusal(Cause::ConsentMissing), Timestamp::from_millis(1000)));
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_back_does_not_lengthen_belief() {
+        let (at, back) = (Timestamp::from_millis(86_400_000), Timestamp::from_millis(0));
+        let error = Error::new(ErrorKind::ReauthRequired, "exchange token", "refused").to_report();
+        let refusal = Refusal { cause: Cause::ConsentMissing, error, at };
+        assert!(still_believed(&refusal, at) && !still_believed(&refusal, back));
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_and_with_the_advice_of_whoever_saw_it() {
+        let seen = Error::new(ErrorKind::ReauthRequired, "exchange token", "the agent is missing")
+            .with("code", "invalid_client")
+            .next_action("choose an agent");
+        let at = Timestamp::from_millis(0);
+        let told = refused(&Refusal { cause: Cause::WrongConfiguration, error: seen.to_report(), at }).to_string();
+        assert_eq!(told.matches("exchange token").count(), 1, "{told}");
+        assert_eq!(told.matches("next:").count(), 1, "{told}");
+        assert!(told.contains("choose an agent") && told.contains("cause=WrongConfiguration"), "{told}");
+        let lost = Refusal { cause: Cause::RotationLost, error: seen.to_report(), at };
+        assert_eq!(refused(&lost).suggested_action(), Some(Cause::RotationLost.next_action()));
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Reading an execution back from the store.
 
 use bifrost_core::event::Event;
-use bifrost_core::execution::{ExecutionRecord, StepRecord};
+use bifrost_core::execution::{ExecutionRecord, ExecutionState, StepRecord};
 use bifrost_core::store::Batch;
 use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
@@ -32,8 +32,10 @@ pub(crate) async fn claim(tenant: &TenantShared, id: ExecutionId) -> Result<Opti
         return Ok(None);
     }
     claimed.epoch = tenant.hub.epoch;
-    // After an orderly shutdown nobody is suspected of having brought the process down.
-    if !tenant.hub.clean_start {
+    // After an orderly shutdown nobody is suspected of having brought the process down, nor is one whose code did not
+    // run.
+    let suspect = claimed.state != ExecutionState::Scheduled && claimed.state != ExecutionState::NeedsAttention;
+    if suspect && !tenant.hub.clean_start {
         claimed.recoveries += 1;
     }
     let mut batch = Batch::new();

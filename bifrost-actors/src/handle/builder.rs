@@ -16,7 +16,9 @@ use tokio::sync::Semaphore;
 
 use super::hub::Hub;
 use super::tenants;
+use crate::alarms::Alarms;
 use crate::config::HubConfig;
+use crate::connection::rotation::Rotations;
 use crate::directory::Directory;
 use crate::hub::HubActor;
 use crate::runtime::HubRuntime;
@@ -156,8 +158,10 @@ impl HubBuilder {
         let directory = Directory::load(hub_store, Arc::clone(&self.clock)).await?;
         let runtime = Arc::new(HubRuntime {
             slots: Slots::new(self.config.max_running),
+            rotations: Rotations::default(),
             admission: Semaphore::new(self.config.max_waiting_calls),
             config: self.config,
+            alarms: Alarms::new(Arc::clone(&self.clock)),
             clock: self.clock,
             entropy: self.entropy,
             store,

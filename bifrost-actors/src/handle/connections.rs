@@ -49,7 +49,8 @@ impl Connections {
     }
 
     /// Replaces settings and credential: tokens of before are dropped, and a connection that waited for a person is
-    /// tried again.
+    /// tried again. A refresh token is the name of its grant: saved again as it was, it stands for what the provider
+    /// has rotated it to since.
     ///
     /// # Errors
     /// `InvalidInput`; `NotFound`.
@@ -64,7 +65,12 @@ impl Connections {
                 record.application = credential.client_id().to_owned();
             })
             .await?;
-        store.put(&mut batch, records::credential_key(store, &id)?, &credential)?;
+        let key = records::credential_key(store, &id)?;
+        let before = store.get::<Credential>(&key).await?;
+        if before.is_none_or(|before| !before.value.same_grant(&credential)) {
+            batch.delete(records::refresh_key(store, &id)?);
+        }
+        store.put(&mut batch, key, &credential)?;
         forget_tokens(&guard.0, &id, &mut batch).await?;
         commit_audited(&self.0, &guard, batch, "connection.update", id.as_str()).await?;
         self.reload(&guard, &id).await
@@ -98,8 +104,10 @@ impl Connections {
         let mut batch = Batch::new();
         batch.delete(store.key(Kind::Connection, &[id.as_str().as_bytes()])?);
         batch.delete(records::credential_key(store, &id)?);
+        batch.delete(records::refresh_key(store, &id)?);
         forget_tokens(&guard.0, &id, &mut batch).await?;
-        commit_audited(&self.0, &guard, batch, "connection.delete", id.as_str()).await
+        commit_audited(&self.0, &guard, batch, "connection.delete", id.as_str()).await?;
+        guard.0.ask_connection(&id, ConnectionMessage::Forget).await
     }
 
     /// All connections, by name.
@@ -182,10 +190,9 @@ impl Connections {
     }
 }
 
-/// Adds the removal of a connection's tokens and refresh record to `batch`.
+/// Adds the removal of a connection's access tokens to `batch`.
 async fn forget_tokens(shared: &TenantShared, id: &ConnectionId, batch: &mut Batch) -> Result<()> {
     let store = &shared.store;
-    batch.delete(records::refresh_key(store, id)?);
     let tokens = store.scope().kind(Kind::Token).then(id.as_str().as_bytes()).then(b"\0");
     for key in keys_under(store.engine().as_ref(), &tokens).await? {
         batch.delete(key);

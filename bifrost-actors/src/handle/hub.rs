@@ -91,8 +91,8 @@ impl Hub {
         HubSnapshot::take(&self.0.runtime)
     }
 
-    /// Ends the hub: admits nothing any more, lets what runs end until `deadline`, puts back what still runs, closes
-    /// the store. Calls on any handle answer `Closed` afterwards. A second call finds nothing left to do.
+    /// Ends the hub: admits nothing any more, lets what runs end until `deadline`, refresh tokens that are being spent
+    /// included, puts back what still runs, closes the store. Calls on any handle answer `Closed` afterwards. A second call finds nothing left to do.
     ///
     /// # Errors
     /// When the store's last sync fails.
@@ -105,6 +105,7 @@ impl Hub {
         // A root that is gone has nothing to drain.
         let _ = root.cast(HubMessage::Drain);
         let clock = Arc::clone(&runtime.clock);
+        let until = clock.monotonic().saturating_add(deadline);
         let all_ended = within(clock.as_ref(), deadline, self.nothing_runs()).await.is_some();
         let requeued = if all_ended { 0 } else { self.running() };
         if !all_ended {
@@ -113,6 +114,11 @@ impl Hub {
             let _ = within(clock.as_ref(), runtime.config.call_deadline, self.nothing_runs()).await;
         }
         self.stop_root().await;
+        // Nobody begins one any more; what a refresh token was spent for is worth waiting for.
+        let left = until.saturating_sub(clock.monotonic());
+        if within(clock.as_ref(), left, runtime.rotations.all_over()).await.is_none() {
+            tracing::warn!("the hub ends while a refresh token is being spent");
+        }
         self.note_orderly_end().await?;
         runtime.store.close().await?;
         Ok(Shutdown { requeued })
