@@ -48,12 +48,19 @@ pub fn url(url: &Url) -> String {
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     shown.set_fragment(None);
-    let names: Vec<String> = url.query_pairs().map(|(name, _)| format!("{name}={MASK}")).collect();
     shown.set_query(None);
-    match names.is_empty() {
-        true => shown.to_string(),
-        false => format!("{shown}?{}", names.join("&")),
+    match url.query() {
+        Some(query) if !query.is_empty() => {
+            format!("{shown}?{}", query.split('&').map(masked).collect::<Vec<_>>().join("&"))
+        }
+        _ => shown.to_string(),
     }
+}
+
+/// A query parameter without its value. The name stays encoded, so that it cannot end a line; what has no name may be
+/// anything.
+fn masked(parameter: &str) -> String {
+    parameter.split_once('=').map_or_else(|| MASK.to_owned(), |(name, _)| format!("{name}={MASK}"))
 }
 
 /// Takes known secrets out of texts, in the forms they take on their way: raw, percent-encoded, form-encoded,
@@ -156,6 +163,8 @@ mod tests {
         let full = "https://user:canary@host.example/path?token=canary&$filter=canary#canary".parse().unwrap();
         assert_eq!(url(&full), "https://host.example/path?token=***&$filter=***");
         assert_eq!(url(&"https://host.example/a".parse().unwrap()), "https://host.example/a");
+        let odd = "https://host.example/a?canary&x%0Ay%23=canary".parse().unwrap();
+        assert_eq!(url(&odd), "https://host.example/a?***&x%0Ay%23=***");
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn hash(frame: &[u8]) -> Hash {
 /// The frame at the beginning of `bytes`, if there is a whole and unchanged one.
 pub(super) fn decode(bytes: &[u8]) -> Option<Frame<'_>> {
     let header = bytes.first_chunk::<HEADER_LEN>()?;
-    if header[..4] != MAGIC {
+    if header[..4] != MAGIC || header[12..16] != [0; 4] {
         return None;
     }
     let length = usize::try_from(u32_at(header, 4)).ok()?;
