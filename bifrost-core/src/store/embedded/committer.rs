@@ -136,10 +136,8 @@ impl Committer {
 
     /// What fills the disk may be the journal, which a snapshot makes superfluous.
     fn relieve(&mut self) {
-        if !std::mem::replace(&mut self.relief_sent, true) {
-            if self.roll().is_ok() {
-                self.keeper.wake(Errand::Relief);
-            }
+        if !std::mem::replace(&mut self.relief_sent, true) && self.roll().is_ok() {
+            self.keeper.wake(Errand::Relief);
         }
     }
 

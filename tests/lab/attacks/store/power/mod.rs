@@ -81,6 +81,7 @@ async fn life(findings: &mut Findings, dice: &Dice) -> Result<(), String> {
             Opening::Opened(store) => diary.compare(&store, moment.acked, diary.len()).await?,
             _ => return Err("a killed store does not open".to_owned()),
         };
+        findings.count("kills that left an unsynced group", f64::from(u8::from(at > moment.acked)));
         let recorder = recorder.after_kill(&moment, image.path(), &image.path().join(FOLDER), dice.next());
         let mut diary = diary.clone();
         diary.forget_after(at);

@@ -163,7 +163,9 @@ impl DiskHook for Recorder {
             other => return Err(io::Error::other(format!("the lab does not know {other:?}"))),
         };
         let syncs_engine = matches!(op, DiskOp::Sync(path) if path.starts_with(&self.state));
-        let engine = (syncs_engine || self.dice.chance(1, 10)).then(|| self.engine());
+        // More often where something was written and is not safe yet.
+        let parts = if matches!(op, DiskOp::Sync(_)) { 3 } else { 1 };
+        let engine = (syncs_engine || self.dice.chance(parts, 12)).then(|| self.engine());
         let mut inner = self.inner.lock().unwrap();
         if let Some(engine) = engine {
             // Before the sync the same files are merely the latest.
