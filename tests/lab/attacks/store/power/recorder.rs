@@ -103,9 +103,9 @@ impl Recorder {
                 (*index, Some(engine.clone()))
             }
         };
-        let synced = inner.engine.iter().filter(|(at, _, synced)| *synced && *at < index.max(1));
+        let synced = inner.engine.iter().rfind(|(at, _, synced)| *synced && *at < index.max(1));
         let acked = inner.acked.iter().filter(|(at, _)| *at <= index).map(|(_, seq)| *seq).max();
-        Moment { index, acked: acked.unwrap_or(0), synced: synced.last().map(|(_, engine, _)| engine.clone()), latest }
+        Moment { index, acked: acked.unwrap_or(0), synced: synced.map(|(_, engine, _)| engine.clone()), latest }
     }
 
     /// The changes before a moment.
