@@ -136,11 +136,8 @@ impl Committer {
 
     /// What fills the disk may be the journal, which a snapshot makes superfluous.
     fn relieve(&mut self) {
-        if !std::mem::replace(&mut self.relief_sent, true) {
-            let rolled = if self.journal.is_fresh() { Ok(()) } else { self.roll() };
-            if rolled.is_ok() {
-                self.keeper.wake(Errand::Relief);
-            }
+        if !std::mem::replace(&mut self.relief_sent, true) && self.roll().is_ok() {
+            self.keeper.wake(Errand::Relief);
         }
     }
 
@@ -150,8 +147,16 @@ impl Committer {
         match shared.state.apply(&changes, next) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::StoreFull || shared.is_short_of_room() => {
+                // What was kept for this moment mostly suffices.
                 shared.full(error);
-                shared.state.lay_over(changes, next)
+                shared.state.lay_over(changes, next)?;
+                if shared.is_short_of_room() {
+                    return Ok(());
+                }
+                match shared.reopen_state(next) {
+                    Err(error) if error.kind() != ErrorKind::StoreFull => Err(error),
+                    _ => Ok(()),
+                }
             }
             Err(error) => Err(shared.poison(&error)),
         }
@@ -175,8 +180,10 @@ impl Committer {
         }
     }
 
+    /// Begins a new segment, unless the current one is as good as new: the next would get its name, and whoever
+    /// removes the old one would remove the one in use.
     fn roll(&mut self) -> Result<()> {
-        self.roll_to(self.journal.head())
+        if self.journal.is_fresh() { Ok(()) } else { self.roll_to(self.journal.head()) }
     }
 
     fn roll_to(&mut self, head: Point) -> Result<()> {
@@ -238,8 +245,8 @@ impl Committer {
 
     fn finish(&mut self) -> Result<()> {
         self.keeper.stop();
-        self.shared.prepare_end();
         self.shared.flush()?;
+        self.shared.spend_ballast();
         self.journal.trim().map_err(|error| self.failed(AppendError::Broken(error)))?;
         let closed_at = Some(self.journal.head().seq);
         self.write_mark(Mark { closed_at, ..self.notes.mark })
@@ -248,7 +255,7 @@ impl Committer {
     fn give_back(mut self) {
         self.keeper.stop();
         self.shared.state.close();
-        self.shared.conclude_end();
+        self.shared.regain_ballast();
         drop(self.lock);
     }
 }

@@ -16,6 +16,9 @@ pub(super) const RESERVE: u64 = 4 * MIB;
 /// Room that snapshots and imports leave to the groups that are committed meanwhile.
 pub(super) const SPARE: u64 = 2 * MIB;
 
+/// Room that is left when the store keeps all other room for the next time it is opened.
+pub(super) const MARGIN: u64 = MIB / 2;
+
 /// The engine rewrites pages around what it is given: what it takes, in parts of that.
 const GROWTH: u64 = 6;
 

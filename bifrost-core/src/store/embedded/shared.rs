@@ -160,15 +160,15 @@ impl Shared {
         self.disk.room(&self.layout.root) < room::SPARE
     }
 
-    /// Before the store ends: what was kept for this is given up if there is need.
-    pub(super) fn prepare_end(&self) {
+    /// Where there is little room, gives up what was kept for closing and for making the state durable.
+    pub(super) fn spend_ballast(&self) {
         if self.disk.room(&self.layout.root) < room::RESERVE {
             self.ballast.give_up();
         }
     }
 
-    /// After it ended: what is left is kept for the next time.
-    pub(super) fn conclude_end(&self) {
+    /// Keeps what is left for the next time.
+    pub(super) fn regain_ballast(&self) {
         self.ballast.take_what_fits();
     }
 
@@ -204,10 +204,13 @@ impl Shared {
 
     /// Makes the state durable. One that has no room for that is as good as ever for reading.
     pub(super) fn flush(&self) -> Result<()> {
-        self.state.flush().map_err(|error| match error.kind() {
+        self.spend_ballast();
+        let flushed = self.state.flush().map_err(|error| match error.kind() {
             ErrorKind::StoreFull => self.full(error),
             _ => self.poison(&error),
-        })
+        });
+        self.regain_ballast();
+        flushed
     }
 
     /// Makes the state durable, and takes a snapshot when asked to or when enough journal has gathered for one.

@@ -83,7 +83,7 @@ fn in_namespace(seed: u64, rounds: u64) -> Option<Findings> {
 const MOUNTED: &str = "mounted";
 
 /// The names of the child's figures.
-const FIGURES: [&str; 3] = [scenario::KILLED, scenario::REOPENED, scenario::TOO_FULL];
+const FIGURES: [&str; 2] = [scenario::KILLED, scenario::REOPENED];
 
 /// What runs inside the namespace, or the store that is to be killed there.
 pub(crate) fn child(words: &[String]) -> ExitCode {
