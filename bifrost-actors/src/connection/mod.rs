@@ -16,7 +16,7 @@ pub(crate) mod state;
 
 use std::sync::Arc;
 
-use bifrost_core::{ConnectionId, Error, Result};
+use bifrost_core::{ConnectionId, Error, ErrorKind, Result};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::tenant::shared::TenantShared;
@@ -71,7 +71,13 @@ impl Actor for ConnectionActor {
     ) -> Result<(), ActorProcessingErr> {
         match AtWork::open(&myself, state).await {
             Ok(work) => handle(work, message).await,
-            Err(error) => refuse(message, error),
+            Err(error) => {
+                // There is no such connection, or no more: one of this name has an actor of its own.
+                if error.kind() == ErrorKind::NotFound {
+                    myself.stop(None);
+                }
+                refuse(message, error);
+            }
         }
         Ok(())
     }

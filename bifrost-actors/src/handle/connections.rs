@@ -99,7 +99,9 @@ impl Connections {
         batch.delete(store.key(Kind::Connection, &[id.as_str().as_bytes()])?);
         batch.delete(records::credential_key(store, &id)?);
         forget_tokens(&guard.0, &id, &mut batch).await?;
-        commit_audited(&self.0, &guard, batch, "connection.delete", id.as_str()).await
+        commit_audited(&self.0, &guard, batch, "connection.delete", id.as_str()).await?;
+        guard.0.forget_connection(&id);
+        Ok(())
     }
 
     /// All connections, by name.
