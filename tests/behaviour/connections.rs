@@ -190,6 +190,7 @@ async fn connections_are_checked_changed_switched_and_deleted() {
     assert!(connections.list().await.unwrap().is_empty());
     assert_eq!(connections.get("idp").await.unwrap_err().kind(), ErrorKind::NotFound);
     assert!(held.tokens().token(&key).await.is_err());
+    eventually("nothing is kept of it", async || tenant.snapshot().await.unwrap().connections.is_empty()).await;
     connections.create("idp", settings(), secret()).await.unwrap();
     connections.test("idp").await.unwrap();
 }

@@ -7,6 +7,7 @@
 
 mod admission;
 mod children;
+mod clocks;
 mod connections;
 #[cfg(feature = "embedded")]
 mod crash;

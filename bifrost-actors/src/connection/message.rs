@@ -33,8 +33,6 @@ pub(crate) enum ConnectionMessage {
     Reload(RpcReplyPort<Result<()>>),
     /// The same, found out by the connection itself.
     Reread,
-    /// The connection was deleted: whoever asks next finds what is stored then, which may be another of its name.
-    Forget(RpcReplyPort<Result<()>>),
     /// Read the stored state and show it.
     Refresh(RpcReplyPort<Result<()>>),
 }

@@ -19,7 +19,7 @@ pub(crate) mod state;
 
 use std::sync::Arc;
 
-use bifrost_core::{ConnectionId, Error, Result};
+use bifrost_core::{ConnectionId, Error, ErrorKind, Result};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::tenant::shared::TenantShared;
@@ -72,25 +72,18 @@ impl Actor for ConnectionActor {
         message: ConnectionMessage,
         state: &mut ConnectionActorState,
     ) -> Result<(), ActorProcessingErr> {
-        if let ConnectionMessage::Forget(reply) = message {
-            forget(state);
-            // A caller that gave up needs no answer.
-            let _ = reply.send(Ok(()));
-            return Ok(());
-        }
         match AtWork::open(&myself, state).await {
             Ok(work) => handle(work, message).await,
-            Err(error) => refuse(message, error),
+            Err(error) => {
+                // There is no such connection, or no more: one of this name has an actor of its own.
+                if error.kind() == ErrorKind::NotFound {
+                    myself.stop(None);
+                }
+                refuse(message, error);
+            }
         }
         Ok(())
     }
-}
-
-/// Who waits is told by the stored state when they ask again.
-fn forget(state: &mut ConnectionActorState) {
-    state.book = None;
-    state.waiting = Waiting::default();
-    state.published.withdraw();
 }
 
 async fn handle(mut work: AtWork<'_>, message: ConnectionMessage) {
@@ -107,7 +100,7 @@ async fn handle(mut work: AtWork<'_>, message: ConnectionMessage) {
                 tracing::warn!(%error, "a connection could not be read again");
             }
         }
-        ConnectionMessage::Refresh(reply) | ConnectionMessage::Forget(reply) => {
+        ConnectionMessage::Refresh(reply) => {
             work.show_status();
             let _ = reply.send(Ok(()));
         }
@@ -119,7 +112,7 @@ fn refuse(message: ConnectionMessage, error: Error) {
     // A caller that gave up needs no answer.
     match message {
         ConnectionMessage::Acquire { reply, .. } => drop(reply.send(Err(error))),
-        ConnectionMessage::Reload(reply) | ConnectionMessage::Refresh(reply) | ConnectionMessage::Forget(reply) => {
+        ConnectionMessage::Reload(reply) | ConnectionMessage::Refresh(reply) => {
             drop(reply.send(Err(error)));
         }
         ConnectionMessage::Exchanged { .. } | ConnectionMessage::RenewalDue(_) | ConnectionMessage::Reread => {

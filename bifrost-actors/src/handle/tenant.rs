@@ -52,7 +52,9 @@ impl Run {
         }
     }
 
-    /// Starts it at this time instead of now. It is accepted now, and waits durably.
+    /// Starts it at this time instead of now. It is accepted now, and waits durably; if nobody is there at that time, it
+    /// starts when the hub does. It goes by the wall clock: never before that shows the time, and within five seconds
+    /// after the clock was set past it.
     #[must_use]
     pub fn starting_at(mut self, time: Timestamp) -> Self {
         self.starts_at = Some(time);

@@ -146,6 +146,7 @@ async fn start(myself: &ActorRef<HubMessage>, state: &mut HubActorState, shared:
 /// Takes a tenant off the books and ends its actors; what it runs goes on when it is woken again.
 fn retire(state: &mut HubActorState, id: &TenantId) {
     tenants(&state.hub).remove(id);
+    state.restarts.remove(id);
     if let Some(awake) = state.tenants.remove(id) {
         state.by_actor.remove(&awake.actor.get_id());
         awake.shared.actor.store(None);
@@ -197,7 +198,6 @@ async fn restart(myself: &ActorRef<HubMessage>, state: &mut HubActorState, id: &
 fn meltdown(state: &mut HubActorState, id: &TenantId, cause: String) {
     tracing::error!(tenant = %id, cause, "a tenant melted down and is suspended");
     retire(state, id);
-    state.restarts.remove(id);
     let hub = Arc::clone(&state.hub);
     let id = id.clone();
     state.timers.retain(|timer| !timer.is_finished());

@@ -38,6 +38,8 @@ pub(crate) enum TenantMessage {
         /// Answered with the actor.
         reply: RpcReplyPort<Result<ActorRef<ConnectionMessage>>>,
     },
+    /// A connection was deleted.
+    ConnectionDeleted(ConnectionId),
     /// Look whether anybody uses the tenant.
     IdleTick,
     /// The hub shuts down: start nothing new.

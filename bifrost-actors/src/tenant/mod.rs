@@ -78,6 +78,12 @@ impl Actor for TenantActor {
                 // A caller that gave up needs no answer.
                 let _ = reply.send(connection(&myself, state, &id).await);
             }
+            TenantMessage::ConnectionDeleted(id) => {
+                if let Some(actor) = state.connections.remove(&id) {
+                    state.children.remove(&actor.get_id());
+                    actor.stop(None);
+                }
+            }
             TenantMessage::IdleTick => rest_if_idle(&myself, state),
             TenantMessage::Drain => {
                 state.draining = true;
@@ -99,7 +105,9 @@ impl Actor for TenantActor {
                 // Killed from outside: that is a failure, not an end.
                 Some(child) if reason.as_deref() == Some("killed") => failed(&myself, state, child, "it was killed"),
                 Some(Child::Execution(id)) => ended(state, id),
-                _ => {}
+                // It found that there is no such connection.
+                Some(Child::Connection(id)) => drop(state.shared.lock_connections().remove(&id)),
+                None => {}
             },
             SupervisionEvent::ActorFailed(cell, error) => {
                 if let Some(child) = state.forget(&cell) {

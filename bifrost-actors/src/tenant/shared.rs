@@ -118,6 +118,15 @@ impl TenantShared {
         Ok(Connection::new(self.id.clone(), id.clone(), execution, settings, tokens, integration))
     }
 
+    /// A connection was deleted: its actor ends, and nothing of it is shown any more.
+    pub(crate) fn forget_connection(&self, id: &ConnectionId) {
+        if let Some(published) = self.lock_connections().remove(id) {
+            published.withdraw();
+        }
+        // A tenant's actor that is being restarted knows of no connection.
+        let _ = self.actor().map(|actor| actor.cast(TenantMessage::ConnectionDeleted(id.clone())));
+    }
+
     /// A connection's settings as they are stored.
     pub(crate) async fn stored_connection(&self, id: &ConnectionId) -> Result<StoredConnection> {
         let key = self.store.key(Kind::Connection, &[id.as_str().as_bytes()])?;

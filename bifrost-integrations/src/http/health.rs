@@ -26,25 +26,24 @@ const LONGEST_WINDOW: Duration = Duration::from_secs(60);
 const PROBE_LEASE: Duration = Duration::from_secs(30);
 /// Connections without failure are forgotten when there are more than this.
 const MAX_QUIET: usize = 4_096;
+/// A connection that nothing was sent over for this long is forgotten, whatever came of the last call.
+const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// The state of all connections. Times are readings of the hub's monotonic clock.
 #[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<HashMap<(TenantId, ConnectionId), Peer>>);
+pub(crate) struct Health(Mutex<Peers>);
 
 impl Health {
     /// After what time to ask again, while the peer is being left alone.
     pub(super) fn paused(&self, key: &(TenantId, ConnectionId), now: Duration) -> Option<Duration> {
-        self.lock().get(key).and_then(|peer| peer.breaker.paused(now))
+        self.lock().known.get(key).and_then(|peer| peer.breaker.paused(now))
     }
 
     /// Whether a call may be sent now; if not, after what time to ask again. Counts as traffic when it may. Ask right
     /// before sending, and record the end: one of the calls after a pause is the probe that the others wait for.
     pub(super) fn admit(&self, key: &(TenantId, ConnectionId), first: bool, now: Duration) -> Result<(), Duration> {
         let mut peers = self.lock();
-        if peers.len() > MAX_QUIET {
-            peers.retain(|_, peer| !peer.is_quiet(now));
-        }
-        let peer = peers.entry(key.clone()).or_insert_with(|| Peer::new(now));
+        let peer = peers.of(key, now);
         peer.breaker.admit(now)?;
         if first {
             peer.allowance.earn(now);
@@ -54,20 +53,54 @@ impl Health {
 
     /// Takes one retry from the allowance, if there is one.
     pub(super) fn take_retry(&self, key: &(TenantId, ConnectionId), now: Duration) -> bool {
-        let mut peers = self.lock();
-        let peer = peers.entry(key.clone()).or_insert_with(|| Peer::new(now));
-        peer.allowance.take(now)
+        self.lock().of(key, now).allowance.take(now)
     }
 
     /// An attempt has ended: the peer answered, or it failed.
     pub(super) fn record(&self, key: &(TenantId, ConnectionId), answered: bool, now: Duration) {
-        if let Some(peer) = self.lock().get_mut(key) {
+        if let Some(peer) = self.lock().known.get_mut(key) {
             peer.breaker.record(answered, now);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(TenantId, ConnectionId), Peer>> {
+    fn lock(&self) -> MutexGuard<'_, Peers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct Peers {
+    known: HashMap<(TenantId, ConnectionId), Peer>,
+    sweep_at: usize,
+    sweep_by: Duration,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { known: HashMap::new(), sweep_at: MAX_QUIET, sweep_by: KEPT_FOR }
+    }
+}
+
+impl Peers {
+    fn of(&mut self, key: &(TenantId, ConnectionId), now: Duration) -> &mut Peer {
+        let crowded = self.known.len() >= self.sweep_at && !self.known.contains_key(key);
+        if crowded || now >= self.sweep_by {
+            self.sweep(now);
+        }
+        let peer = self.known.entry(key.clone()).or_insert_with(|| Peer::new(now));
+        peer.touched = now;
+        peer
+    }
+
+    /// Forgets those that were not used for long, and where that is not enough, those that are well.
+    fn sweep(&mut self, now: Duration) {
+        self.known.retain(|_, peer| now.saturating_sub(peer.touched) < KEPT_FOR);
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|_, peer| !peer.is_quiet(now));
+        }
+        self.known.shrink_to(self.known.len() * 2);
+        self.sweep_at = MAX_QUIET.max(self.known.len() * 2);
+        self.sweep_by = now + KEPT_FOR;
     }
 }
 
@@ -75,11 +108,12 @@ impl Health {
 struct Peer {
     allowance: Allowance,
     breaker: Breaker,
+    touched: Duration,
 }
 
 impl Peer {
     fn new(now: Duration) -> Self {
-        Self { allowance: Allowance { balance: FLOOR, at: now }, breaker: Breaker::default() }
+        Self { allowance: Allowance { balance: FLOOR, at: now }, breaker: Breaker::default(), touched: now }
     }
 
     fn is_quiet(&mut self, now: Duration) -> bool {
@@ -219,6 +253,19 @@ mod tests {
         for number in 0..20_000 {
             health.admit(&key(&format!("t{number}")), true, seconds(number)).unwrap();
         }
-        assert!(health.lock().len() <= MAX_QUIET + 1);
+        assert!(health.lock().known.len() <= MAX_QUIET + 1);
+    }
+
+    #[test]
+    fn those_that_failed_and_were_never_used_again_are_forgotten_too() {
+        let health = Health::default();
+        for number in 0..20_000 {
+            let key = key(&format!("t{number}"));
+            health.admit(&key, true, seconds(number / 100)).unwrap();
+            health.record(&key, false, seconds(number / 100));
+        }
+        assert_eq!(health.lock().known.len(), 20_000, "all of late");
+        health.admit(&key("contoso"), true, seconds(10_000)).unwrap();
+        assert_eq!(health.lock().known.len(), 1);
     }
 }
