@@ -102,6 +102,7 @@ impl<'a> Call<'a> {
     /// One attempt: a new permit, a live token, one request.
     async fn attempt(&mut self) -> Result<Ended> {
         self.expect_peer(self.stack.health.paused(&self.peer, self.stack.clock.monotonic()))?;
+        self.wait_for_turn().await?;
         let permit = self.permit().await?;
         let token = if self.authorized { Some(self.token().await?) } else { None };
         let request = self.request(token.as_ref())?;
@@ -109,7 +110,8 @@ impl<'a> Call<'a> {
             return Err(too_late("the deadline passed before it was sent"));
         }
         let now = self.stack.clock.monotonic();
-        let admitted = self.stack.health.admit(&self.peer, self.attempt == 1, now);
+        let limit = self.stack.config.attempt_timeout;
+        let admitted = self.stack.health.admit(&self.peer, self.attempt == 1, limit, now);
         self.expect_peer(admitted.err())?;
         let ended = self.send(request, permit, token.as_ref()).await;
         match (&ended, token) {
@@ -189,6 +191,22 @@ impl<'a> Call<'a> {
         let Some(wait) = paused else { return Ok(()) };
         let message = "the provider has failed many times in a row and is left alone for a while";
         Err(Error::new(ErrorKind::Unavailable, "call provider", message).retry(Retry::After(wait)))
+    }
+
+    /// Stands in line where the peer was down and many wait for it; not where that would take most of the time left.
+    async fn wait_for_turn(&self) -> Result<()> {
+        let now = self.stack.clock.monotonic();
+        match self.stack.health.turn(&self.peer, self.remaining() / 2, now) {
+            Ok(Duration::ZERO) => Ok(()),
+            Ok(wait) => {
+                self.stack.clock.sleep(wait).await;
+                Ok(())
+            }
+            Err(wait) => {
+                let message = "the provider was down, and those who waited for it come one after the other";
+                Err(Error::new(ErrorKind::Unavailable, "call provider", message).retry(Retry::After(wait)))
+            }
+        }
     }
 
     fn note_health(&self, answered: bool) {

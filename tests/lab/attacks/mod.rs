@@ -1,13 +1,15 @@
 //! All attacks, in the order in which they run.
 
+mod hostile;
 mod locked;
+mod storms;
 mod tokens;
 
 use std::process::ExitCode;
 
 use crate::lab::Attack;
 
-pub(crate) const ATTACKS: &[Attack] = &[locked::ATTACK, tokens::ATTACK];
+pub(crate) const ATTACKS: &[Attack] = &[locked::ATTACK, tokens::ATTACK, storms::ATTACK, hostile::ATTACK];
 
 /// The other life of this program: the process that an attack kills. The first word says whose.
 pub(crate) fn child(words: &[String]) -> ExitCode {
