@@ -157,7 +157,8 @@ pub(crate) fn read_written<T: Record + DeserializeOwned>(
     let has_id = whole(&record["id"]).is_some_and(|id| id != 0);
     match warning {
         Some(warning) if !has_id => {
-            let message = crate::http::classify::excerpt(warning);
+            let scrubber = crate::http::Carries::scrubber(response.extensions());
+            let message = scrubber.scrub(&crate::http::classify::excerpt(warning));
             Err(Error::new(ErrorKind::Rejected, "call provider", message).with("endpoint", endpoint))
         }
         _ => read_one(response, endpoint),

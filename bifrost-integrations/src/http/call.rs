@@ -15,7 +15,7 @@ use super::classify::{Answer, Classified};
 use super::redact::Scrubber;
 use super::retry::{Progress, RetryDecision};
 use super::sharing::Deadline;
-use super::stack::{Anonymous, FollowRedirects, Inner};
+use super::stack::{Anonymous, Carries, FollowRedirects, Inner};
 use super::target;
 use super::transport::{Limits, TransportErrorKind, send_in_time};
 
@@ -140,7 +140,12 @@ impl<'a> Call<'a> {
                 let signals = self.stack.classifier.signals(response.headers());
                 permit.learn(&signals);
                 record.units = signals.units.unwrap_or(record.units);
-                self.read(&response, permit, token).map_or(Ended::Answered(response), |ended| ended)
+                let read = self.read(&response, permit, token);
+                read.unwrap_or_else(|| {
+                    let mut response = response;
+                    response.extensions_mut().insert(self.carried(token));
+                    Ended::Answered(response)
+                })
             }
         };
         record.failure = match &ended {
@@ -368,13 +373,20 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A provider may repeat what it was sent: the token must not come back in an error.
-    fn scrubbed(&self, mut failure: Classified, token: Option<&Token>) -> Classified {
-        let scrubber = Scrubber::new(token.map(Token::access));
-        failure.message = scrubber.scrub(&failure.message);
-        failure.code = failure.code.map(|code| scrubber.scrub(&code));
-        failure.request_id = failure.request_id.map(|id| scrubber.scrub(&id));
-        failure
+    /// What was sent and must not be told.
+    fn carried(&self, token: Option<&Token>) -> Carries {
+        let extensions = self.outbound.request.extensions();
+        let mut secrets = extensions.get::<Carries>().cloned().unwrap_or_default().0;
+        secrets.extend(token.map(|token| token.access().clone()));
+        if let Safety::Keyed { key, .. } = &self.outbound.safety {
+            secrets.push(key.as_str().into());
+        }
+        Carries(secrets)
+    }
+
+    /// A provider may repeat what it was sent: no secret must come back in an error.
+    fn scrubbed(&self, failure: Classified, token: Option<&Token>) -> Classified {
+        failure.scrubbed(&Scrubber::new(&self.carried(token).0))
     }
 
     fn record(&self, at: Timestamp, waited: Duration, latency: Duration) -> CallRecord {
