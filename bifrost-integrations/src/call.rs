@@ -155,7 +155,19 @@ fn build(method: Method, path: &str, query: &Query, body: Bytes, kind: Option<He
 /// # Errors
 /// `Unavailable` when the provider answered a read with something else, `UnknownOutcome` for a write.
 pub(crate) fn read_json<T: DeserializeOwned>(response: &Response<Bytes>, endpoint: &'static str) -> Result<T> {
-    serde_json::from_slice(response.body()).map_err(|error| unexpected(response, endpoint).source(error))
+    serde_json::from_slice(response.body()).map_err(|error| unreadable(response, endpoint, &error))
+}
+
+/// The error for an answer that does not parse: where, and not what the parser read there. It quotes values, and a
+/// provider may send anything, a secret of ours too.
+pub(crate) fn unreadable(response: &Response<Bytes>, endpoint: &'static str, error: &serde_json::Error) -> Error {
+    let problem = match error.classify() {
+        serde_json::error::Category::Data => "another shape",
+        serde_json::error::Category::Eof => "it breaks off",
+        _ => "no JSON",
+    };
+    let place = format!("{}:{}", error.line(), error.column());
+    unexpected(response, endpoint).with("problem", problem).with("at", place)
 }
 
 /// Writes a resume token as text.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bifrost_core::integration::{CallObserver, IntegrationSnapshot, Outbound, ProviderDescriptor};
-use bifrost_core::{Clock, Connection, Entropy, Error, Result};
+use bifrost_core::{Clock, Connection, Entropy, Error, Result, Secret};
 use bytes::Bytes;
 use tracing::Instrument as _;
 
@@ -19,6 +19,7 @@ use super::classify::{Classifier, StatusClassifier};
 use super::config::StackConfig;
 use super::counters::Counters;
 use super::health::Health;
+use super::redact::Scrubber;
 use super::sharing::{Deadline, Flights, Key};
 use super::target;
 use super::transport::Transport;
@@ -31,6 +32,18 @@ pub struct FollowRedirects;
 /// Put into a request's extensions: no token is asked for nor sent, and links to any public host are allowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Anonymous;
+
+/// Put into a request's extensions: secrets in its body or headers. A provider that repeats them does not get them into
+/// an error. An accepted answer carries it too, with the token that was sent, for whoever reads texts out of it.
+#[derive(Debug, Clone, Default)]
+pub struct Carries(pub Vec<Secret>);
+
+impl Carries {
+    /// What takes the secrets of a request, or of the request an answer came to, out of texts.
+    pub(crate) fn scrubber(extensions: &http::Extensions) -> Scrubber {
+        Scrubber::new(extensions.get::<Self>().map(|carried| carried.0.as_slice()).unwrap_or_default())
+    }
+}
 
 /// The stack of one integration. Clones share everything.
 #[derive(Clone)]
