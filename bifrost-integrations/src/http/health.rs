@@ -24,27 +24,50 @@ const FIRST_WINDOW: Duration = Duration::from_secs(5);
 const LONGEST_WINDOW: Duration = Duration::from_secs(60);
 /// How long an answer to the probe is waited for before the next one may go.
 const PROBE_LEASE: Duration = Duration::from_secs(30);
-/// Connections without failure are forgotten when there are more than this.
+/// Connections that a new one would be like are forgotten when there are more than this.
 const MAX_QUIET: usize = 4_096;
+/// A connection that was not used for this long is like a new one, however it failed before.
+const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// The state of all connections. Times are readings of the hub's monotonic clock.
 #[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<HashMap<(TenantId, ConnectionId), Peer>>);
+pub(crate) struct Health(Mutex<Peers>);
+
+#[derive(Debug)]
+struct Peers {
+    known: HashMap<(TenantId, ConnectionId), Peer>,
+    /// Looked through when there are this many: each time the number has doubled, so that it costs little per call.
+    sweep_at: usize,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { known: HashMap::new(), sweep_at: MAX_QUIET }
+    }
+}
+
+impl Peers {
+    fn peer(&mut self, key: &(TenantId, ConnectionId), now: Duration) -> &mut Peer {
+        if self.known.len() > self.sweep_at && !self.known.contains_key(key) {
+            self.known.retain(|_, peer| !peer.is_forgettable(now));
+            self.sweep_at = (self.known.len() * 2).max(MAX_QUIET);
+        }
+        self.known.entry(key.clone()).or_insert_with(|| Peer::new(now))
+    }
+}
 
 impl Health {
     /// After what time to ask again, while the peer is being left alone.
     pub(super) fn paused(&self, key: &(TenantId, ConnectionId), now: Duration) -> Option<Duration> {
-        self.lock().get(key).and_then(|peer| peer.breaker.paused(now))
+        self.lock().known.get(key).and_then(|peer| peer.breaker.paused(now))
     }
 
     /// Whether a call may be sent now; if not, after what time to ask again. Counts as traffic when it may. Ask right
     /// before sending, and record the end: one of the calls after a pause is the probe that the others wait for.
     pub(super) fn admit(&self, key: &(TenantId, ConnectionId), first: bool, now: Duration) -> Result<(), Duration> {
         let mut peers = self.lock();
-        if peers.len() > MAX_QUIET {
-            peers.retain(|_, peer| !peer.is_quiet(now));
-        }
-        let peer = peers.entry(key.clone()).or_insert_with(|| Peer::new(now));
+        let peer = peers.peer(key, now);
+        peer.used = now;
         peer.breaker.admit(now)?;
         if first {
             peer.allowance.earn(now);
@@ -54,19 +77,22 @@ impl Health {
 
     /// Takes one retry from the allowance, if there is one.
     pub(super) fn take_retry(&self, key: &(TenantId, ConnectionId), now: Duration) -> bool {
-        let mut peers = self.lock();
-        let peer = peers.entry(key.clone()).or_insert_with(|| Peer::new(now));
-        peer.allowance.take(now)
+        self.lock().peer(key, now).allowance.take(now)
     }
 
     /// An attempt has ended: the peer answered, or it failed.
     pub(super) fn record(&self, key: &(TenantId, ConnectionId), answered: bool, now: Duration) {
-        if let Some(peer) = self.lock().get_mut(key) {
+        if let Some(peer) = self.lock().known.get_mut(key) {
             peer.breaker.record(answered, now);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(TenantId, ConnectionId), Peer>> {
+    /// How many connections it remembers.
+    pub(super) fn peers(&self) -> usize {
+        self.lock().known.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Peers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,16 +101,20 @@ impl Health {
 struct Peer {
     allowance: Allowance,
     breaker: Breaker,
+    /// When something was last to be sent to it.
+    used: Duration,
 }
 
 impl Peer {
     fn new(now: Duration) -> Self {
-        Self { allowance: Allowance { balance: FLOOR, at: now }, breaker: Breaker::default() }
+        Self { allowance: Allowance { balance: FLOOR, at: now }, breaker: Breaker::default(), used: now }
     }
 
-    fn is_quiet(&mut self, now: Duration) -> bool {
+    /// Whether a new one would decide the same, or it is that long ago.
+    fn is_forgettable(&mut self, now: Duration) -> bool {
         self.allowance.regain(now);
-        self.breaker.failures == 0 && self.allowance.balance >= FLOOR
+        let quiet = self.breaker.failures == 0 && self.allowance.balance >= FLOOR;
+        quiet || now.saturating_sub(self.used) >= FORGET_AFTER
     }
 }
 
@@ -214,11 +244,28 @@ mod tests {
     }
 
     #[test]
-    fn quiet_connections_are_forgotten() {
-        let health = Health::default();
-        for number in 0..20_000 {
-            health.admit(&key(&format!("t{number}")), true, seconds(number)).unwrap();
+    fn quiet_connections_are_forgotten_and_so_are_those_that_failed_long_ago() {
+        for fails in [false, true] {
+            let health = Health::default();
+            for number in 0..20_000 {
+                let key = key(&format!("t{number}"));
+                health.admit(&key, true, seconds(number)).unwrap();
+                health.record(&key, !fails, seconds(number));
+            }
+            assert!(health.peers() <= MAX_QUIET + 1, "{}", health.peers());
         }
-        assert!(health.lock().len() <= MAX_QUIET + 1);
+    }
+
+    #[test]
+    fn what_fails_now_is_not_forgotten_for_the_sake_of_others() {
+        let health = Health::default();
+        for _ in 0..BREAK_AFTER {
+            health.admit(&key("down"), true, seconds(1)).unwrap();
+            health.record(&key("down"), false, seconds(1));
+        }
+        for number in 0..20_000 {
+            health.admit(&key(&format!("t{number}")), true, seconds(2)).unwrap();
+        }
+        assert!(health.admit(&key("down"), true, seconds(3)).is_err());
     }
 }
