@@ -21,7 +21,6 @@ mod onboarding;
 mod others;
 mod provider;
 mod refusing;
-mod secrets;
 mod supervision;
 mod taped;
 mod tenancy;

@@ -96,6 +96,11 @@ impl Health {
         }
     }
 
+    /// How many connections it remembers.
+    pub(super) fn peers(&self) -> usize {
+        self.lock().known.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Peers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,6 +179,7 @@ impl Peer {
         }
     }
 
+    /// Whether a new one would decide the same.
     fn is_quiet(&mut self, now: Duration) -> bool {
         self.allowance.regain(now);
         let ramps = self.ramp.as_ref().is_some_and(|ramp| !ramp.is_over(now));
@@ -413,5 +419,18 @@ mod tests {
         assert_eq!(health.lock().known.len(), 20_000, "all of late");
         health.admit(&key("contoso"), true, ATTEMPT, seconds(10_000)).unwrap();
         assert_eq!(health.lock().known.len(), 1);
+    }
+
+    #[test]
+    fn what_fails_now_is_not_forgotten_for_the_sake_of_others() {
+        let health = Health::default();
+        for _ in 0..BREAK_AFTER {
+            health.admit(&key("down"), true, ATTEMPT, seconds(1)).unwrap();
+            health.record(&key("down"), false, seconds(1));
+        }
+        for number in 0..20_000 {
+            health.admit(&key(&format!("t{number}")), true, ATTEMPT, seconds(2)).unwrap();
+        }
+        assert!(health.admit(&key("down"), true, ATTEMPT, seconds(3)).is_err());
     }
 }

@@ -30,5 +30,5 @@ pub use budget::{Budget, BudgetPath, Permit};
 pub use classify::{Answer, Applied, Classified, Classifier, Closure, LearnedLimit, StatusClassifier};
 pub use config::{RetryConfig, StackConfig};
 pub use signals::{Direction, Signals};
-pub use stack::{Anonymous, Carries, FollowRedirects, HttpStack, HttpStackBuilder};
+pub use stack::{Anonymous, Carries, FollowRedirects, HttpStack, HttpStackBuilder, Remembered};
 pub use transport::{Limits, ReqwestTransport, Transport, TransportError, TransportErrorKind};

@@ -49,6 +49,17 @@ impl Carries {
 #[derive(Clone)]
 pub struct HttpStack(pub(crate) Arc<Inner>);
 
+/// The sizes of what an [`HttpStack`] remembers of those who call through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// Applications, tenants, connections and resources whose use of a limit counts still.
+    pub budget_nodes: usize,
+    /// Connections whose peer has failed of late, and some that were used of late.
+    pub peers: usize,
+    /// Reads under way that others may join.
+    pub shared_reads: usize,
+}
+
 pub(crate) struct Inner {
     pub(crate) descriptor: ProviderDescriptor,
     pub(crate) config: StackConfig,
@@ -146,6 +157,15 @@ impl HttpStack {
         let mut snapshot = self.0.counters.snapshot();
         snapshot.budget_used = self.0.budget.used();
         snapshot
+    }
+
+    /// How much it remembers. None of it grows with how many tenants there ever were.
+    pub fn remembered(&self) -> Remembered {
+        Remembered {
+            budget_nodes: self.0.budget.nodes(),
+            peers: self.0.health.peers(),
+            shared_reads: self.0.flights.underway(),
+        }
     }
 
     /// What can be said of the provider as data.

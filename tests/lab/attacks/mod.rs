@@ -5,8 +5,8 @@ mod crash;
 mod days;
 mod hostile;
 mod locked;
-mod storms;
 mod store;
+mod storms;
 mod tokens;
 
 use std::process::ExitCode;

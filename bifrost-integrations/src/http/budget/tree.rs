@@ -52,6 +52,15 @@ impl NodeKey {
 }
 
 /// Who a request is counted on. A clone shares the names.
+///
+/// There is none without a tenant, so what one has used up or was told never counts for another:
+///
+/// ```compile_fail,E0061
+/// use bifrost_core::ConnectionId;
+/// use bifrost_integrations::http::BudgetPath;
+///
+/// let path = BudgetPath::new(&"app".into(), &ConnectionId::new("graph").unwrap(), None);
+/// ```
 #[derive(Debug, Clone)]
 pub struct BudgetPath(Arc<Names>);
 
@@ -202,7 +211,6 @@ impl Tree {
         named.collect()
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }
