@@ -26,6 +26,7 @@ mod runtime;
 mod settings;
 mod slots;
 pub mod supervision;
+mod sync;
 mod task;
 mod tenant;
 mod workflows;

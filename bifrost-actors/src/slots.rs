@@ -4,10 +4,12 @@
 //! executions delays another's single one by at most one turn.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use bifrost_core::TenantId;
 use tokio::sync::oneshot;
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// The places of a hub. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -97,7 +99,7 @@ impl Slots {
         self.hand_out();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Ring> {
+    fn lock(&self) -> MutexGuard<'_, Ring> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,6 +151,9 @@ impl Drop for Slot {
         self.slots.give_back(&self.tenant);
     }
 }
+
+#[cfg(all(test, shuttle))]
+mod races;
 
 #[cfg(test)]
 mod tests {

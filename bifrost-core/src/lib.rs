@@ -16,6 +16,8 @@ pub mod policy;
 pub mod principal;
 pub mod secret;
 pub mod store;
+#[cfg(feature = "embedded")]
+mod sync;
 pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;

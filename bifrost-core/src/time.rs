@@ -15,9 +15,19 @@ use crate::error::{Error, Result};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant `millis` milliseconds after 1970-01-01 UTC.
+    /// The first and the last instant that has a text everybody reads, give or take a day for the zone it is written in:
+    /// from the year -9999 to the year 9999.
+    const RANGE: (i64, i64) = (-377_705_023_200_000, 253_402_207_199_999);
+
+    /// The instant `millis` milliseconds after 1970-01-01 UTC, or the end of time that is nearest to it.
+    ///
+    /// Every instant can be stored as text and read again; a deadline without end is just very late.
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        let (first, last) = Self::RANGE;
+        if millis < first {
+            return Self(first);
+        }
+        Self(if millis > last { last } else { millis })
     }
 
     /// Milliseconds since 1970-01-01 UTC.
@@ -29,14 +39,14 @@ impl Timestamp {
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(millis))
+        Self::from_millis(self.0.saturating_add(millis))
     }
 
     /// The instant `duration` earlier, at least the beginning of time.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_sub(millis))
+        Self::from_millis(self.0.saturating_sub(millis))
     }
 
     /// How long ago `earlier` was; zero if it lies ahead.
@@ -58,7 +68,7 @@ impl FromStr for Timestamp {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         text.parse::<jiff::Timestamp>()
-            .map(|time| Self(time.as_millisecond()))
+            .map(|time| Self::from_millis(time.as_millisecond()))
             .map_err(|_| Error::invalid("read time", "not an RFC 3339 instant"))
     }
 }
@@ -129,7 +139,7 @@ impl Clock for SystemClock {
     #[allow(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> Timestamp {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn monotonic(&self) -> Duration {
@@ -161,5 +171,16 @@ mod tests {
         let time = Timestamp::from_millis(1_786_000_000_123);
         assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_ends_of_time_survive_as_text() {
+        let last = "9999-12-30T22:00:00.999Z".parse().unwrap();
+        let never = Timestamp::from_millis(0).saturating_add(Duration::MAX);
+        for time in [never, Timestamp::from_millis(i64::MAX), Timestamp::from_millis(i64::MIN), last] {
+            assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+            assert_eq!(serde_json::from_str::<Timestamp>(&serde_json::to_string(&time).unwrap()).unwrap(), time);
+        }
+        assert!(never > "9999-12-30T00:00:00Z".parse().unwrap());
     }
 }

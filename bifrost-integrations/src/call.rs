@@ -19,6 +19,9 @@ const VALUE: &AsciiSet = &SEGMENT.remove(b',').remove(b':').remove(b'/');
 /// What stays as it is in a query name: OData's start with `$`.
 const NAME: &AsciiSet = &SEGMENT.remove(b'$');
 
+/// How often a path may have been encoded.
+const MOST_DECODINGS: usize = 8;
+
 /// Query parameters in the order they were added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
@@ -126,14 +129,27 @@ fn check_path(path: &str) -> Result<()> {
     if options.is_some_and(|options| options.contains('?')) {
         return refuse("the path contains a second `?`; encode it");
     }
-    let climbs = segments.split('/').any(|segment| {
-        let decoded = percent_decode_str(segment).decode_utf8_lossy();
-        matches!(decoded.as_ref(), "." | "..") || decoded.contains("/..") || decoded.contains("../")
-    });
-    if climbs {
+    if climbs(segments) {
         return refuse("the path climbs out of the base URL");
     }
     Ok(())
+}
+
+/// True when a part of the path is `.` or `..` to somebody who decodes it, however often, and takes `\` for `/`.
+fn climbs(path: &str) -> bool {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_DECODINGS {
+        if path.split(['/', '\\']).any(|segment| matches!(segment, "." | "..")) {
+            return true;
+        }
+        let decoded = percent_decode_str(&path).decode_utf8_lossy().into_owned();
+        if decoded == path {
+            return false;
+        }
+        path = decoded;
+    }
+    // Nobody encodes a path that often and means well.
+    true
 }
 
 fn build(method: Method, path: &str, query: &Query, body: Bytes, kind: Option<HeaderValue>) -> Result<Request<Bytes>> {
@@ -166,8 +182,12 @@ pub(crate) fn unreadable(response: &Response<Bytes>, endpoint: &'static str, err
         serde_json::error::Category::Eof => "it breaks off",
         _ => "no JSON",
     };
-    let place = format!("{}:{}", error.line(), error.column());
-    unexpected(response, endpoint).with("problem", problem).with("at", place)
+    let named = unexpected(response, endpoint).with("problem", problem);
+    match error.line() {
+        // It was read from a part that had been parsed already.
+        0 => named,
+        line => named.with("line", line).with("column", error.column()),
+    }
 }
 
 /// Writes a resume token as text.
@@ -242,6 +262,9 @@ mod tests {
             "/./a",
             "/a/%2e%2e/b",
             "/a%2f..%2fb",
+            "/a%5c..%5cb",
+            "/a/%252e%252e/b",
+            "/a/%25252525252525252525252e",
             "/a b",
             "/a#b",
             "/a\\b",

@@ -15,5 +15,6 @@ pub mod http;
 pub mod oauth;
 #[cfg(test)]
 mod scripted;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;

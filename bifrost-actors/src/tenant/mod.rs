@@ -8,6 +8,7 @@
 //! its own acceptance and answers the caller, so a tenant's acceptances share one sync.
 
 pub(crate) mod admission;
+mod gate;
 pub(crate) mod message;
 pub(crate) mod shared;
 pub(crate) mod state;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -13,6 +12,7 @@ use bifrost_core::store::records::TenantStore;
 use bifrost_core::{Connection, ConnectionId, Error, ErrorKind, ExecutionId, Result, TenantId, TenantRecord};
 use ractor::ActorRef;
 
+use super::gate::Gate;
 use super::message::TenantMessage;
 use crate::connection::published::Published;
 use crate::connection::records::StoredConnection;
@@ -187,50 +187,5 @@ pub(crate) struct InUse(pub(crate) Arc<TenantShared>);
 impl Drop for InUse {
     fn drop(&mut self) {
         self.0.gate.leave();
-    }
-}
-
-/// Counts users; closes only when there are none and there were none of late.
-#[derive(Debug, Default)]
-struct Gate {
-    users: AtomicI64,
-    touched: AtomicBool,
-}
-
-impl Gate {
-    const CLOSED: i64 = i64::MIN / 2;
-
-    fn enter(&self) -> bool {
-        let before = self.users.fetch_add(1, Ordering::AcqRel);
-        if before < 0 {
-            self.users.fetch_sub(1, Ordering::AcqRel);
-        }
-        self.touched.store(true, Ordering::Relaxed);
-        before >= 0
-    }
-
-    fn leave(&self) {
-        self.users.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Closes if nobody is inside and nobody was since the last time this was asked.
-    fn close(&self) -> bool {
-        !self.touched.swap(false, Ordering::Relaxed)
-            && self.users.compare_exchange(0, Self::CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gate_closes_only_when_nobody_is_inside() {
-        let gate = Gate::default();
-        assert!(gate.enter());
-        assert!(!gate.close());
-        gate.leave();
-        assert!(gate.close(), "untouched since it was asked last");
-        assert!(!gate.enter() && !gate.enter());
     }
 }

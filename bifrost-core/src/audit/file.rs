@@ -80,13 +80,14 @@ pub fn verify_export(mut source: impl BufRead, scope: &Scope, expected: Option<H
                 verifier.check_claimed(&Entry { number, previous, payload }, &hash);
             }
             Line::Trailer { last, head } => {
-                verifier.expect(Head { number: last, hash: unhex(&head)? });
-                return Ok(verifier.finish());
+                verifier.end_at(Head { number: last, hash: unhex(&head)? });
+                // Nothing follows the last line but what somebody added.
+                return if next_line(&mut source)?.is_none() { Ok(verifier.finish()) } else { Err(malformed()) };
             }
             Line::Header { .. } => return Err(malformed()),
         }
     }
-    verifier.fail(Fault::CutTail { first_missing: last + 1 });
+    verifier.fail(Fault::CutTail { first_missing: last.saturating_add(1) });
     Ok(verifier.finish())
 }
 
@@ -107,7 +108,8 @@ fn malformed() -> Error {
 
 fn unhex(text: &str) -> Result<Hash> {
     let mut hash = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    // Number parsers take a sign, and a hash has one form.
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
         return Err(malformed());
     }
     for (at, byte) in hash.iter_mut().enumerate() {

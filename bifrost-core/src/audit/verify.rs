@@ -169,13 +169,13 @@ impl Verifier {
         self.fault.get_or_insert(fault);
     }
 
-    /// Raises the expectation to `head`, unless a farther one is known already.
-    pub(super) fn expect(&mut self, head: Head) {
+    /// Holds what was checked against the head that the trail says it ends at: it must not end earlier, nor go on.
+    pub(super) fn end_at(&mut self, head: Head) {
         if self.expected.is_none_or(|expected| expected.number < head.number) {
             self.expected = Some(head);
-            if self.head.number == head.number && self.head.hash != head.hash {
-                self.fail(Fault::Changed { number: head.number });
-            }
+        }
+        if head.number <= self.head.number && head != self.head {
+            self.fail(Fault::Changed { number: (head.number + 1).min(self.head.number).max(1) });
         }
     }
 }

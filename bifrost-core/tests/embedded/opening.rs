@@ -110,6 +110,22 @@ async fn checkpoints_in_a_row_leave_the_journal_in_use_alone() {
 }
 
 #[tokio::test]
+async fn checkpoints_in_a_row_keep_what_is_written_after_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await.unwrap();
+    fill(&store, 1..=3).await;
+    for _ in 0..3 {
+        store.checkpoint().await.unwrap();
+    }
+    assert_eq!(files(folder.path(), "journal").len(), 1);
+    fill(&store, 4..=6).await;
+    let image = crash_image(folder.path());
+    check(&open(image.path()).await.unwrap(), 6).await;
+    store.close().await.unwrap();
+    check(&open(folder.path()).await.unwrap(), 6).await;
+}
+
+#[tokio::test]
 async fn erased_data_is_in_no_file_of_ours_after_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await.unwrap();

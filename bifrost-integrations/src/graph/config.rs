@@ -141,7 +141,7 @@ impl GraphConfig {
 /// `consumers` name none, and app-only tokens are refused for them.
 pub(crate) fn check_tenant(tenant: &str) -> Result<()> {
     let refuse = |reason: &str| Err(Error::invalid("configure graph connection", reason).with("name", tenant));
-    if matches!(tenant, "common" | "organizations" | "consumers") {
+    if ["common", "organizations", "consumers"].iter().any(|alias| tenant.eq_ignore_ascii_case(alias)) {
         return refuse("this alias names no tenant; give the tenant's id or a verified domain");
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn aliases_and_paths_are_no_tenants() {
-        for bad in ["", "common", "organizations", "a/b", "a?b", "..", "contoso com"] {
+        for bad in ["", "common", "Organizations", "a/b", "a?b", "..", "contoso com"] {
             assert!(GraphConfig::new(bad).build().is_err(), "{bad}");
         }
         let settings = GraphConfig::new("contoso.com").build().unwrap();

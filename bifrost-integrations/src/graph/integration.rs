@@ -13,7 +13,7 @@ use http::{HeaderName, Response};
 
 use super::config::{self, PROVIDER};
 use super::error::GraphClassifier;
-use crate::http::{HttpStack, HttpStackBuilder, StackConfig, Transport};
+use crate::http::{HttpStack, HttpStackBuilder, StackConfig, Transport, check_address};
 use crate::oauth::{OAuthExchange, TokenEndpoint};
 
 /// Microsoft Graph.
@@ -76,7 +76,7 @@ impl Integration for GraphIntegration {
             return Err(Error::invalid("check graph connection", message).with("provider", &settings.provider));
         }
         TokenEndpoint::entra(settings)?;
-        config::base_url(settings).map(|_| ())
+        check_address(&config::base_url(settings)?, "base_url")
     }
 
     fn default_token(&self, settings: &ConnectionSettings) -> TokenKey {

@@ -78,7 +78,8 @@ pub(crate) fn first(path: &str, endpoint: &'static str, query: &ListQuery, selec
 /// `Rejected` when the link leads to another host than `base`: the token of the connection must not go there.
 pub(crate) fn following(token: &ResumeToken, endpoint: &'static str, base: &Url) -> Result<Outbound> {
     let link = Url::parse(&token.link).map_err(|_| foreign(endpoint))?;
-    if link.origin() != base.origin() || !link.path().starts_with(base.path()) {
+    let below = link.path().strip_prefix(base.path().trim_end_matches('/'));
+    if link.origin() != base.origin() || below.is_none_or(|rest| !rest.starts_with('/')) {
         return Err(foreign(endpoint));
     }
     let mut request = call::bare(http::Method::GET, &token.link, &Query::new())?;
@@ -174,6 +175,7 @@ mod tests {
             "http://graph.microsoft.com/v1.0/users",
             "https://graph.microsoft.com:444/v1.0/users",
             "https://graph.microsoft.com/beta/users",
+            "https://graph.microsoft.com/v1.0-preview/users",
             "https://user@evil.example/v1.0/users",
             "/users?$skiptoken=x",
             "",

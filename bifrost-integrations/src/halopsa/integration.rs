@@ -14,7 +14,7 @@ use url::Url;
 
 use super::config::{self, DEFAULT_SCOPE, PROVIDER};
 use super::error::HaloClassifier;
-use crate::http::{HttpStack, HttpStackBuilder, StackConfig, Transport};
+use crate::http::{HttpStack, HttpStackBuilder, StackConfig, Transport, check_address};
 use crate::oauth::{OAuthExchange, TokenEndpoint};
 
 /// HaloPSA.
@@ -70,9 +70,10 @@ impl Integration for HaloPsaIntegration {
         if settings.provider.as_str() != PROVIDER {
             return refuse("the settings are for another provider");
         }
-        if settings.base_url.is_none() {
+        let Some(base_url) = &settings.base_url else {
             return refuse("the base URL is missing: the resource server, such as `https://contoso.halopsa.com/api`");
-        }
+        };
+        check_address(base_url, "base_url")?;
         TokenEndpoint::halopsa(settings)?;
         match &settings.entity {
             Some(tenant) => config::check_tenant(tenant),

@@ -273,7 +273,7 @@ mod tests {
         }
         let refused = reply(200, &json!([{"_warning": "A user with this email exists"}]));
         assert_eq!(read_written::<Client>(&refused, "/Client").unwrap_err().kind(), ErrorKind::Rejected);
-        for body in [json!([]), json!("ok"), json!(null)] {
+        for body in [json!([]), json!("ok"), json!(null), json!({"id": 0}), json!([{"name": "x"}])] {
             assert!(read_written::<Client>(&reply(200, &body), "/Client").is_err(), "{body}");
         }
     }

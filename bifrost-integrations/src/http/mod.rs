@@ -31,4 +31,5 @@ pub use classify::{Answer, Applied, Classified, Classifier, Closure, LearnedLimi
 pub use config::{RetryConfig, StackConfig};
 pub use signals::{Direction, Signals};
 pub use stack::{Anonymous, Carries, FollowRedirects, HttpStack, HttpStackBuilder, Remembered};
+pub(crate) use target::check_address;
 pub use transport::{Limits, ReqwestTransport, Transport, TransportError, TransportErrorKind};

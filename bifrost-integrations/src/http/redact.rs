@@ -1,5 +1,7 @@
 //! What may be seen of a request: allow-listed headers, URLs without values, texts without known secrets.
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bifrost_core::Secret;
@@ -63,22 +65,45 @@ impl Scrubber {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let secrets = secrets.into_iter().map(Secret::expose);
         let mut forms: Vec<String> = secrets.filter(|secret| secret.len() >= MIN_SECRET).flat_map(forms).collect();
-        // The longest first: a form must not be cut by a shorter one within it.
-        forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        forms.sort_unstable();
         forms.dedup();
         Self(forms)
     }
 
-    /// `text` with stars in place of every secret.
+    /// `text` with stars in place of every secret, and of the beginning of one at its end: texts of providers are cut
+    /// to length before they come here.
     pub fn scrub(&self, text: &str) -> String {
-        let mut clean = text.to_owned();
-        for form in &self.0 {
-            if clean.contains(form.as_str()) {
-                clean = clean.replace(form.as_str(), MASK);
-            }
+        let mut found: Vec<Range<usize>> = self.0.iter().flat_map(|form| places(form, text)).collect();
+        if found.is_empty() {
+            return text.to_owned();
         }
+        // Where secrets overlap, what is left of one must not show beside the other.
+        found.sort_by_key(|range| range.start);
+        let (mut clean, mut shown_to) = (String::new(), 0);
+        for range in found {
+            if range.start >= shown_to {
+                clean.push_str(&text[shown_to..range.start]);
+                clean.push_str(MASK);
+            }
+            shown_to = shown_to.max(range.end);
+        }
+        clean.push_str(&text[shown_to..]);
         clean
     }
+}
+
+/// Where `form` is in `text`, overlapping ones included, and where it begins at the end of it.
+fn places(form: &str, text: &str) -> Vec<Range<usize>> {
+    let mut places = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text[from..].find(form).map(|at| at + from) {
+        places.push(at..at + form.len());
+        from = at + text[at..].chars().next().map_or(1, char::len_utf8);
+    }
+    let beginnings = form.char_indices().rev().map(|(at, _)| at).take_while(|at| *at >= MIN_SECRET);
+    let cut = beginnings.into_iter().find(|at| text.ends_with(&form[..*at]));
+    places.extend(cut.map(|length| text.len() - length..text.len()));
+    places
 }
 
 impl std::fmt::Debug for Scrubber {
@@ -136,6 +161,16 @@ mod tests {
     #[test]
     fn short_secrets_do_not_mask_ordinary_text() {
         assert_eq!(Scrubber::new([&Secret::new("a"), &Secret::new("")]).scrub("a banana"), "a banana");
+    }
+
+    #[test]
+    fn secrets_that_overlap_or_were_cut_leave_nothing_telling() {
+        let scrubber = Scrubber::new([&Secret::new("abcdefgh"), &Secret::new("efghijkl")]);
+        assert_eq!(scrubber.scrub("x abcdefghijkl y"), "x *** y");
+        assert_eq!(scrubber.scrub("abcdefghabcdefgh"), "******");
+        assert_eq!(scrubber.scrub("the token is abcdef"), "the token is ***");
+        assert_eq!(scrubber.scrub("the token is abcde"), "the token is abcde");
+        assert_eq!(Scrubber::new([&Secret::new("aaaaaa")]).scrub("aaaaaaaaa b"), "*** b");
     }
 
     proptest! {

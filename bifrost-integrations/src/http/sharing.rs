@@ -15,8 +15,7 @@
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bifrost_core::credential::TokenKey;
@@ -29,6 +28,8 @@ use http::{HeaderMap, Method, Response, header};
 use url::Url;
 
 use super::stack::{Anonymous, FollowRedirects};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How a shared call ends; the failure is duplicated for all callers but the last.
 type Outcome = Result<Response<Bytes>, Arc<Error>>;
@@ -267,5 +268,7 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
+#[cfg(all(test, shuttle))]
+mod races;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,15 @@ pub(super) fn base_url<'a>(connection: &'a Connection, default: Option<&'a Url>)
     })
 }
 
+/// Checks an address from the settings of a connection before anything is sent there: it will be given credentials.
+pub(crate) fn check_address(url: &Url, name: &'static str) -> Result<()> {
+    check(url.clone()).map(drop).map_err(|error| {
+        Error::invalid("read connection", error.message().to_owned())
+            .with("name", name)
+            .next_action("give an http or https address with a host, without credentials")
+    })
+}
+
 /// The absolute URL of `uri`: a path is appended to the base, a link is taken as it is.
 pub(super) fn resolve(base: &Url, uri: &Uri) -> Result<Url> {
     if uri.scheme().is_some() {

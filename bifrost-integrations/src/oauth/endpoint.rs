@@ -4,6 +4,8 @@ use bifrost_core::connection::ConnectionSettings;
 use bifrost_core::{Error, Result};
 use url::Url;
 
+use crate::http::check_address;
+
 /// The login host of Microsoft's global cloud.
 pub const ENTRA_AUTHORITY: &str = "https://login.microsoftonline.com";
 
@@ -99,6 +101,7 @@ fn below(authority: Option<&Url>, default: Option<&str>, segments: &[&str]) -> R
             .next_action("set `authority` to the URL of the authorisation server")
     };
     let mut url = authority.cloned().or_else(default).ok_or_else(missing)?;
+    check_address(&url, "authority")?;
     url.set_query(None);
     url.set_fragment(None);
     url.path_segments_mut().map_err(|()| missing())?.pop_if_empty().extend(segments);
@@ -112,6 +115,17 @@ mod tests {
 
     fn settings() -> ConnectionSettings {
         ConnectionSettings::new(ProviderId::new("test").unwrap())
+    }
+
+    #[test]
+    fn tokens_are_asked_for_at_web_addresses_alone() {
+        for bad in ["ftp://h/", "file:///etc", "ttps://h/", "https://user:pw@h/", "mailto:zoe@contoso.com"] {
+            let mut settings = settings().with_entity("contoso.com");
+            settings.authority = Some(bad.parse().unwrap());
+            for endpoint in [TokenEndpoint::entra(&settings), TokenEndpoint::halopsa(&settings)] {
+                assert_eq!(endpoint.unwrap_err().kind(), bifrost_core::ErrorKind::InvalidInput, "{bad}");
+            }
+        }
     }
 
     #[test]

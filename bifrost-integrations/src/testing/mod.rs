@@ -32,6 +32,8 @@ mod client;
 mod control;
 mod direct;
 mod faults;
+#[doc(hidden)]
+pub mod fuzz;
 mod graph;
 mod halopsa;
 mod identity;

@@ -3,8 +3,10 @@
 //! A part is something that attacks: the lab of the facade, and what cannot live in its program. Each answers rows; the
 //! check `lab` of `cargo xtask test` runs the parts that have a short form.
 
+mod fuzz;
 mod lab;
 mod options;
+mod races;
 mod row;
 mod table;
 
@@ -29,7 +31,12 @@ struct Part {
 }
 
 /// In the order in which they run.
-const PARTS: &[Part] = &[Part { names: lab::names, is_checked: true, run: lab::run }];
+const PARTS: &[Part] = &[
+    Part { names: lab::names, is_checked: true, run: lab::run },
+    Part { names: races::names, is_checked: true, run: races::run },
+    // In short its bodies are tests of the crates, which need no other toolchain.
+    Part { names: fuzz::names, is_checked: false, run: fuzz::run },
+];
 
 /// Runs what the command line asks for; true when everything ran and nothing was violated.
 pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool, Failure> {

@@ -21,7 +21,7 @@ use super::super::resolve::resolve;
 use super::super::{CommitSeq, export};
 use super::acked::Acked;
 use super::frame::{self, Point};
-use super::journal::{AppendError, Journal, sort};
+use super::journal::{AppendError, ClosedSegment, Journal, sort};
 use super::keeper::{Errand, Keeper};
 use super::lock::Lock;
 use super::mark::{self, Mark};
@@ -43,6 +43,8 @@ pub(super) struct Committer {
     journal: Journal,
     keeper: Keeper,
     notes: Notes,
+    /// Segments that are closed, and which the mark may still name.
+    closed: Vec<ClosedSegment>,
     /// Bytes appended since the keeper was last told.
     grown: u64,
     /// True once the keeper was sent to make room, until a group was written.
@@ -59,7 +61,7 @@ struct Group<'a> {
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, notes: Notes, journal: Journal, keeper: Keeper, lock: Lock) -> Self {
-        Self { shared, journal, keeper, notes, grown: 0, relief_sent: false, lock }
+        Self { shared, journal, keeper, notes, closed: Vec::new(), grown: 0, relief_sent: false, lock }
     }
 
     /// Works until the store is closed or let go of.
@@ -188,16 +190,19 @@ impl Committer {
 
     fn roll_to(&mut self, head: Point) -> Result<()> {
         let closed = self.journal.roll(head).map_err(|error| self.failed(error))?;
-        self.shared.segment_closed(closed);
+        self.closed.push(closed);
         self.name_segment()
     }
 
+    /// Lets the mark name the segment in use, and only then lets the keeper have those before it: one that the mark
+    /// still names must not be dropped, or the next opening misses it.
     fn name_segment(&mut self) -> Result<()> {
         let segment = self.journal.first();
-        if self.notes.mark.segment == segment {
-            return Ok(());
+        if self.notes.mark.segment != segment {
+            self.write_mark(Mark { segment, ..self.notes.mark })?;
         }
-        self.write_mark(Mark { segment, ..self.notes.mark })
+        self.closed.drain(..).for_each(|closed| self.shared.segment_closed(closed));
+        Ok(())
     }
 
     fn write_mark(&mut self, mark: Mark) -> Result<()> {

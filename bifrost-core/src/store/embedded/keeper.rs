@@ -1,10 +1,10 @@
 //! The keeper: the thread that takes checkpoints and snapshots, so that the committer does not have to.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
 use super::shared::Shared;
+use crate::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use crate::sync::thread::{self, JoinHandle};
 
 /// What the keeper is woken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Keeper {
     pub(super) fn start(shared: Arc<Shared>) -> std::io::Result<Self> {
         let (wake, woken) = sync_channel(1);
         let thread =
-            std::thread::Builder::new().name("bifrost-store-keeper".to_owned()).spawn(move || work(&shared, &woken))?;
+            thread::Builder::new().name("bifrost-store-keeper".to_owned()).spawn(move || work(&shared, &woken))?;
         Ok(Self { wake: Some(wake), thread: Some(thread) })
     }
 

@@ -32,9 +32,12 @@ pub(super) fn path(dir: &Path) -> PathBuf {
 
 /// One line of JSON, one line with its checksum.
 pub(super) fn write(disk: &Disk, dir: &Path, mark: Mark) -> std::io::Result<()> {
+    disk.replace(&path(dir), text(mark)?.as_bytes())
+}
+
+pub(super) fn text(mark: Mark) -> std::io::Result<String> {
     let json = serde_json::to_string(&mark).map_err(std::io::Error::other)?;
-    let text = format!("{json}\n{:08x}\n", crc32c::crc32c(json.as_bytes()));
-    disk.replace(&path(dir), text.as_bytes())
+    Ok(format!("{json}\n{:08x}\n", crc32c::crc32c(json.as_bytes())))
 }
 
 pub(super) fn read(dir: &Path) -> std::io::Result<Found> {
@@ -45,7 +48,7 @@ pub(super) fn read(dir: &Path) -> std::io::Result<Found> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<Mark> {
+pub(super) fn parse(bytes: &[u8]) -> Option<Mark> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (json, checksum) = text.split_once('\n')?;
     let checksum = u32::from_str_radix(checksum.trim_end(), 16).ok()?;

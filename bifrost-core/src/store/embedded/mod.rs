@@ -32,6 +32,8 @@ mod ballast;
 mod committer;
 mod disk;
 mod frame;
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod journal;
 mod keeper;
 mod lock;
@@ -41,6 +43,8 @@ mod options;
 mod overlay;
 mod pin;
 mod queue;
+#[cfg(all(test, shuttle))]
+mod races;
 mod record;
 mod recovery;
 mod replay;
@@ -66,6 +70,7 @@ use super::export::{ArchiveReader, ArchiveWriter, not_empty};
 use super::key::{Key, Prefix};
 use super::{Batch, CommitSeq, Scan, ScanPage, Store, StoreHealth, Usage, Versioned, blocking};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::thread;
 use acked::Acked;
 use committer::{Committer, Notes};
 use disk::{Disk, Draft, open_failed};
@@ -169,10 +174,7 @@ fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
     }));
     let keeper = Keeper::start(shared.clone()).map_err(failed)?;
     let committer = Committer::new(shared.clone(), Notes { mark, acked }, journal, keeper, lock);
-    std::thread::Builder::new()
-        .name("bifrost-store-committer".to_owned())
-        .spawn(move || committer.run())
-        .map_err(failed)?;
+    thread::Builder::new().name("bifrost-store-committer".to_owned()).spawn(move || committer.run()).map_err(failed)?;
     Ok(EmbeddedStore { shared })
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use tokio::sync::oneshot;
 
 use super::super::{Batch, CommitSeq, Op};
 use super::frame::Point;
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How much may wait before callers are told to come back later.
 const MAX_QUEUED: usize = 16_384;

@@ -1,8 +1,7 @@
 //! What the handle, the committer and the keeper have in common.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::super::full;
 use super::EmbeddedOptions;
@@ -14,6 +13,8 @@ use super::queue::Queue;
 use super::state::State;
 use super::{recovery, room, snapshot};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Where things lie.
 #[derive(Debug, Clone)]

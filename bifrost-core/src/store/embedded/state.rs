@@ -16,8 +16,7 @@ use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,8 +29,12 @@ use super::disk::{Disk, is_full, open_failed};
 use super::frame::Point;
 use super::meta::Meta;
 use super::pin::Pins;
+#[cfg(shuttle)]
+use super::races::engine as sled;
 use super::record::{Head, MAX_PIECE, META, RECORD, record_key};
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 
 const META_KEY: [u8; 5] = [META, b'm', b'e', b't', b'a'];
 

@@ -69,13 +69,18 @@ fn read(path: &Path, file: File) -> Result<DataKey> {
     check_mode(path, &file)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_LEN + 1));
     file.take(KEY_LEN as u64 + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
+    key_of(path, &bytes)
+}
+
+/// The key in the content of a key file.
+pub(super) fn key_of(path: &Path, bytes: &[u8]) -> Result<DataKey> {
     if bytes.len() != KEY_LEN {
         return Err(Error::invalid("open key file", "the file is no key file: it has the wrong length")
             .with("path", path.display())
             .with("limit", KEY_LEN)
             .next_action("restore the key file from your backup; a new one cannot open the existing store"));
     }
-    DataKey::from_bytes(&bytes)
+    DataKey::from_bytes(bytes)
 }
 
 /// Never replaces a file: of two processes that start at once, one makes the key and the other reads it.

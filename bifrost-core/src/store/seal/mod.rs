@@ -5,6 +5,8 @@
 //! it finds, unwraps, makes and destroys data keys. Destroying a scope's data key makes all its records noise, also
 //! those in backups.
 
+#[cfg(feature = "testing")]
+pub(crate) mod fuzz;
 mod key_file;
 mod nonces;
 mod provider;

@@ -15,13 +15,15 @@
 mod meter;
 mod node;
 mod queue;
+#[cfg(all(test, shuttle))]
+mod races;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bifrost_core::integration::Cost;
@@ -33,6 +35,7 @@ use super::classify::{Closure, LearnedLimit};
 use super::config::RetryConfig;
 use super::retry::Intervals;
 use super::signals::Signals;
+use crate::sync::{Mutex, MutexGuard};
 use queue::{Group, Slot};
 pub use tree::BudgetPath;
 use tree::Tree;

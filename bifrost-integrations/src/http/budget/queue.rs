@@ -6,7 +6,6 @@
 //! reads and writes of each connection and resource wait in lanes that take turns as well.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::tree::{BudgetPath, NodeKey, Tree};
 use crate::http::signals::Direction;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// What a tenant may send in one turn, in units.
 const QUANTUM: i64 = 1;
