@@ -123,7 +123,7 @@ impl Shared {
     }
 
     /// Whether there is room for a group of this length. After the disk was full, only once there is room for the
-    /// ballast as well, so that what was freed for closing is not eaten up by writing.
+    /// ballast as well, so that what is kept for closing and opening is not eaten up by writing.
     pub(super) fn check_room(&self, frame: u64) -> Result<()> {
         let mut refusal = lock(&self.refusal);
         let was_full = match &*refusal {
