@@ -1,4 +1,5 @@
-//! Room kept for the day the disk is full: a file of zeros, given up so that the store can close and open again.
+//! Room kept for the day the disk is full: a file of zeros, given up only when the store closes or opens and there is no
+//! other room for that, and taken up again at once, because what is given up is anybody's.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

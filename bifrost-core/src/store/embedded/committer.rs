@@ -138,7 +138,9 @@ impl Committer {
 
     /// What fills the disk may be the journal, which a snapshot makes superfluous.
     fn relieve(&mut self) {
-        if !std::mem::replace(&mut self.relief_sent, true) && self.roll().is_ok() {
+        let is_useful = !self.relief_sent && self.shared.has_room_to_close();
+        if is_useful && self.roll().is_ok() {
+            self.relief_sent = true;
             self.keeper.wake(Errand::Relief);
         }
     }
@@ -149,8 +151,9 @@ impl Committer {
         match shared.state.apply(&changes, next) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::StoreFull || shared.is_short_of_room() => {
-                // What was kept for this moment mostly suffices.
+                // What was kept for such a moment mostly suffices.
                 shared.full(error);
+                shared.spend_ballast();
                 shared.state.lay_over(changes, next)?;
                 if shared.is_short_of_room() {
                     return Ok(());
@@ -250,8 +253,8 @@ impl Committer {
 
     fn finish(&mut self) -> Result<()> {
         self.keeper.stop();
-        self.shared.flush()?;
         self.shared.spend_ballast();
+        self.shared.flush()?;
         self.journal.trim().map_err(|error| self.failed(AppendError::Broken(error)))?;
         let closed_at = Some(self.journal.head().seq);
         self.write_mark(Mark { closed_at, ..self.notes.mark })

@@ -26,7 +26,7 @@ pub(crate) const ATTACK: Attack = Attack {
 };
 
 fn run(round: &Round) -> Findings {
-    let rounds = round.scale(6, 60);
+    let rounds = round.scale(6, 50);
     in_namespace(round.seed, rounds).unwrap_or_else(|| {
         let mut findings = round.in_real_time(scenarios(round.seed, rounds, &Disk::emulated()));
         findings.count("on a real file system", 0.0);
