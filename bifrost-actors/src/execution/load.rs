@@ -1,7 +1,7 @@
 //! Reading an execution back from the store.
 
 use bifrost_core::event::Event;
-use bifrost_core::execution::{ExecutionRecord, StepRecord};
+use bifrost_core::execution::{ExecutionRecord, ExecutionState, StepRecord};
 use bifrost_core::store::Batch;
 use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
@@ -35,12 +35,23 @@ pub(crate) async fn claim(tenant: &TenantShared, id: ExecutionId) -> Result<Opti
     // After an orderly shutdown nobody is suspected of having brought the process down.
     if !tenant.hub.clean_start {
         claimed.recoveries += 1;
+        claimed.suspicions += u32::from(may_have_run(&claimed));
     }
     let mut batch = Batch::new();
     let key = store.key(Kind::Execution, &[id.as_bytes()])?;
     store.put(&mut batch, key, &claimed)?;
     store.commit(batch).await?;
     everything(store, id).await.map(Some)
+}
+
+/// Whether it may have run when its process died. The first time nobody knows of one that waited: its move to `Running`
+/// may not have become durable. One that is suspected makes it durable before it runs.
+fn may_have_run(record: &ExecutionRecord) -> bool {
+    match record.state {
+        ExecutionState::Running | ExecutionState::Cancelling => true,
+        ExecutionState::Pending => record.suspicions == 0,
+        _ => false,
+    }
 }
 
 /// Record, steps and events.

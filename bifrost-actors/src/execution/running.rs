@@ -82,6 +82,11 @@ impl Running<'_> {
                 self.wait_for_workflow();
                 return Ok(());
             }
+            // Until its time has come it needs no workflow, and is suspected of nothing.
+            ExecutionState::Scheduled => {
+                self.wait_for_start();
+                return Ok(());
+            }
             ExecutionState::Running => {
                 // The attempt died with its process: it counts, and its journal is replayed.
                 let reason = Some("its process died; taken up again".to_owned());
@@ -89,8 +94,8 @@ impl Running<'_> {
             }
             _ => {}
         }
-        if record.recoveries > self.state.tenant.hub.config.max_recoveries {
-            let recoveries = record.recoveries;
+        if record.suspicions > self.state.tenant.hub.config.max_recoveries {
+            let recoveries = record.suspicions;
             return self.set_aside(Attention::Poisoned { recoveries }).await;
         }
         if self.state.registered().is_none() {
@@ -128,6 +133,9 @@ impl Running<'_> {
             };
             self.commit(change, None, None).await?;
         }
+        if self.state.registered().is_none() {
+            return self.set_aside(Attention::WorkflowMissing).await;
+        }
         self.get_in_line();
         Ok(())
     }
@@ -149,7 +157,7 @@ impl Running<'_> {
     }
 
     /// Begins an attempt in the slot that was granted.
-    pub(super) fn start_attempt(&mut self, slot: Slot) -> Result<()> {
+    pub(super) async fn start_attempt(&mut self, slot: Slot) -> Result<()> {
         let pending = self.state.journal.with_record(|record| record.state == ExecutionState::Pending);
         let Some(workflow) = self.state.registered().filter(|_| pending && !self.state.draining) else {
             return Ok(());
@@ -158,6 +166,10 @@ impl Running<'_> {
         let deadlines = *workflow.spec().deadlines();
         let number = self.state.journal.begin_attempt(deadlines.run)?;
         let record = self.state.journal.record();
+        if record.suspicions > 0 {
+            // If its process dies again, it must be known who ran and who only waited.
+            self.flush().await?;
+        }
         self.state.timers.queue = None;
         if self.state.timers.run.is_none() {
             self.state.timers.run = Some(self.after(deadlines.run, ExecutionMessage::RunDeadline));
