@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `embedded` | [`HubBuilder::with_data_dir`]: the durable store on local disk |
 
+mod alarms;
 mod config;
 mod connection;
 mod directory;

@@ -12,6 +12,7 @@ use bifrost_core::{Clock, Entropy, Error, ErrorKind, Registry, Result, Retry, Te
 use ractor::{ActorRef, Message, RpcReplyPort};
 use tokio::sync::Semaphore;
 
+use crate::alarms::Alarms;
 use crate::config::HubConfig;
 use crate::directory::Directory;
 use crate::hub::message::HubMessage;
@@ -23,6 +24,7 @@ use crate::workflows::Workflows;
 pub(crate) struct HubRuntime {
     pub(crate) config: HubConfig,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) alarms: Arc<Alarms>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) store: SharedStore,
     pub(crate) keys: KeyRing,

@@ -76,6 +76,9 @@ impl From<Timestamp> for String {
     }
 }
 
+/// How long a wait for a time of the wall clock may miss that the wall clock was set.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// Wall-clock time, a monotonic count, and waiting.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// The wall-clock time. It can jump; use it for what people read and providers name, not for waiting.
@@ -86,6 +89,20 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
 
     /// Resolves once `duration` has passed on the monotonic count.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// Resolves once the wall clock shows `time` or later, also when it is set meanwhile, forward or back: it is read
+    /// again every five seconds. A clock that knows when it is set may do better.
+    fn wait_until(&self, time: Timestamp) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            loop {
+                let left = time.since(self.now());
+                if left.is_zero() {
+                    return;
+                }
+                self.sleep(left.min(LOOK_AGAIN)).await;
+            }
+        })
+    }
 }
 
 /// The machine's clock. Waiting is tokio's, so a runtime with paused time also pauses the waits.

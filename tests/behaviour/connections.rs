@@ -1,193 +1,18 @@
 //! Connections: one exchange per expiry, rotation that survives a crash, failures with a cause a person can act on.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bifrost::connection::{Cause, ConnectionState, ConnectionStatus};
-use bifrost::credential::{ExchangeFailure, ExchangeRequest, TokenKey, TokenSet};
-use bifrost::integration::{IntegrationSnapshot, Outbound, ProviderDescriptor};
+use bifrost::connection::{Cause, ConnectionState};
+use bifrost::credential::TokenKey;
 use bifrost::store::seal::EphemeralKey;
 use bifrost::testing::SeededEntropy;
-use bifrost::{
-    Clock, Connection, ConnectionSettings, Credential, Error, ErrorKind, Hub, HubConfig, Integration, NewTenant,
-    ProviderId, Result, Retry, Secret, Tenant,
-};
-use bytes::Bytes;
+use bifrost::{ConnectionSettings, ErrorKind, Hub, HubConfig, NewTenant, ProviderId, Retry};
 use futures_util::future::join_all;
 
+use crate::provider::{Act, Provider, connect, grant, secret, settings, start, start_awake, status, token};
 use crate::refusing::Refusing;
-use crate::world::{Counter, Disk, clock, contoso, eventually, pause};
-
-/// A provider with an identity platform that rotates refresh tokens and revokes the family when one comes twice.
-#[derive(Debug, Clone)]
-struct Provider(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    descriptor: ProviderDescriptor,
-    clock: Arc<dyn Clock>,
-    exchanges: Counter,
-    /// What the next exchanges do, before the rest succeeds.
-    script: Mutex<VecDeque<Act>>,
-    grant: Mutex<Grant>,
-}
-
-#[derive(Debug)]
-struct Grant {
-    current: String,
-    spent: HashSet<String>,
-    revoked: bool,
-}
-
-#[derive(Debug, Clone)]
-enum Act {
-    Fail(Cause, Retry),
-    Hang,
-    Panic,
-    /// Rotates, and the answer never comes.
-    RotateAndHang,
-}
-
-impl Provider {
-    fn new(script: impl IntoIterator<Item = Act>) -> Self {
-        Self(Arc::new(Inner {
-            descriptor: ProviderDescriptor { id: ProviderId::new("idp").unwrap(), title: "IdP", limits: Vec::new() },
-            clock: clock(),
-            exchanges: Counter::default(),
-            script: Mutex::new(script.into_iter().collect()),
-            grant: Mutex::new(Grant { current: "rt-0".into(), spent: HashSet::new(), revoked: false }),
-        }))
-    }
-
-    fn exchanges(&self) -> u32 {
-        self.0.exchanges.value()
-    }
-
-    /// Spends a refresh token: the next one, or nothing when it was spent before.
-    fn rotate(&self, token: &Secret) -> Option<String> {
-        let mut grant = self.0.grant.lock().unwrap();
-        if grant.revoked || grant.spent.contains(token.expose()) || grant.current != token.expose() {
-            grant.revoked = true;
-            return None;
-        }
-        let next = format!("rt-{}", grant.spent.len() + 1);
-        let spent = std::mem::replace(&mut grant.current, next.clone());
-        grant.spent.insert(spent);
-        Some(next)
-    }
-}
-
-fn failure(cause: Cause, retry: Retry) -> ExchangeFailure {
-    ExchangeFailure { cause, error: Error::new(ErrorKind::Unavailable, "exchange token", "refused").retry(retry) }
-}
-
-#[async_trait]
-impl Integration for Provider {
-    fn descriptor(&self) -> &ProviderDescriptor {
-        &self.0.descriptor
-    }
-
-    fn validate(&self, settings: &ConnectionSettings, _: &Credential) -> Result<()> {
-        match settings.entity {
-            Some(_) => Ok(()),
-            None => Err(Error::invalid("check connection", "the entity is missing").with("path", "entity")),
-        }
-    }
-
-    fn default_token(&self, _: &ConnectionSettings) -> TokenKey {
-        TokenKey::new("api", ["all"])
-    }
-
-    async fn exchange(&self, request: ExchangeRequest) -> Result<TokenSet, ExchangeFailure> {
-        let number = self.0.exchanges.count();
-        let act = self.0.script.lock().unwrap().pop_front();
-        match act {
-            Some(Act::Fail(cause, retry)) => return Err(failure(cause, retry)),
-            Some(Act::Hang) => std::future::pending::<()>().await,
-            Some(Act::Panic) => panic!("the integration has a defect"),
-            Some(Act::RotateAndHang) => {
-                self.rotate(&request.refresh_token.clone().unwrap()).unwrap();
-                std::future::pending::<()>().await;
-            }
-            None => self.0.clock.sleep(Duration::from_millis(200)).await,
-        }
-        let refresh_token = match &request.refresh_token {
-            Some(token) => Some(self.rotate(token).ok_or_else(|| failure(Cause::Revoked, Retry::Never))?.into()),
-            None => None,
-        };
-        let access = Secret::new(format!("{}-{number}", request.tenant));
-        Ok(TokenSet { access, expires_in: Some(Duration::from_secs(3_600)), refresh_token })
-    }
-
-    async fn send(&self, _: &Connection, _: Outbound) -> Result<http::Response<Bytes>> {
-        Err(Error::internal("call provider", "not part of this test"))
-    }
-
-    fn snapshot(&self) -> IntegrationSnapshot {
-        IntegrationSnapshot::default()
-    }
-}
-
-fn settings() -> ConnectionSettings {
-    ConnectionSettings::new(ProviderId::new("idp").unwrap()).with_entity("contoso")
-}
-
-fn secret() -> Credential {
-    Credential::ClientSecret { client_id: "app".into(), client_secret: "s3cret".into() }
-}
-
-fn grant() -> Credential {
-    Credential::RefreshToken { client_id: "app".into(), client_secret: None, refresh_token: "rt-0".into() }
-}
-
-/// A hub whose tenants stay awake.
-async fn start_awake(disk: &Disk, provider: &Provider) -> Hub {
-    let config = HubConfig { idle_after: Duration::from_secs(7 * 86_400), ..HubConfig::default() };
-    disk.hub().with_config(config).with_integration(Arc::new(provider.clone())).start().await.unwrap()
-}
-
-async fn start(disk: &Disk, provider: &Provider) -> Hub {
-    disk.hub().with_integration(Arc::new(provider.clone())).start().await.unwrap()
-}
-
-async fn connect(hub: &Hub, credential: Credential) -> Tenant {
-    let tenant = contoso(hub).await;
-    tenant.connections().create("idp", settings(), credential).await.unwrap();
-    tenant
-}
-
-async fn token(tenant: &Tenant) -> Result<String> {
-    let connection = tenant.connections().get("idp").await?;
-    let key = TokenKey::new("api", ["all"]);
-    Ok(connection.tokens().token(&key).await?.access().expose().to_owned())
-}
-
-async fn status(tenant: &Tenant) -> ConnectionStatus {
-    tenant.connections().status("idp").await.unwrap()
-}
-
-#[tokio::test(start_paused = true)]
-async fn ten_thousand_callers_are_one_exchange() {
-    const CALLERS: usize = 10_000;
-    let provider = Provider::new([]);
-    let config = bifrost::HubConfig { max_waiting_calls: 2 * CALLERS, ..Default::default() };
-    let hub = Disk::new().hub().with_config(config).with_integration(Arc::new(provider.clone())).start().await.unwrap();
-    let tenant = connect(&hub, grant()).await;
-    let connection = tenant.connections().get("idp").await.unwrap();
-    let key = TokenKey::new("api", ["all"]);
-    for token in join_all((0..CALLERS).map(|_| connection.tokens().token(&key))).await {
-        assert_eq!(token.unwrap().generation(), 1);
-    }
-    assert_eq!(provider.exchanges(), 1, "nobody had a token");
-    let refused = connection.tokens().token(&key).await.unwrap();
-    for token in join_all((0..CALLERS).map(|_| connection.tokens().replace(&key, &refused))).await {
-        assert_eq!(token.unwrap().generation(), 2);
-    }
-    assert_eq!(provider.exchanges(), 2, "the provider refused the token of all of them");
-    assert!(!provider.0.grant.lock().unwrap().revoked);
-}
+use crate::world::{Disk, clock, eventually, pause};
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_renewed_ahead_of_expiry_and_nobody_waits() {
@@ -199,27 +24,6 @@ async fn a_token_is_renewed_ahead_of_expiry_and_nobody_waits() {
     pause(Duration::from_secs(3_599 - 5 * 60)).await;
     eventually("it is renewed", async || provider.exchanges() == 2).await;
     eventually("it is published", async || token(&tenant).await.unwrap() == "contoso-2").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hung_or_panicking_exchange_holds_nobody_up_for_long() {
-    for act in [Act::Hang, Act::Panic] {
-        let provider = Provider::new([act]);
-        let hub = start(&Disk::new(), &provider).await;
-        let tenant = connect(&hub, secret()).await;
-        let before = tokio::time::Instant::now();
-        let errors = join_all((0..100).map(|_| token(&tenant))).await;
-        assert!(errors.iter().all(Result::is_err));
-        let waited = before.elapsed();
-        assert!(waited <= Duration::from_secs(31), "{waited:?}");
-        let state = status(&tenant).await;
-        assert_eq!((state.state, state.cause), (ConnectionState::Degraded, Some(Cause::ProviderDown)));
-        assert!(token(&tenant).await.unwrap_err().retry_after().is_some(), "no second exchange before its time");
-        assert_eq!(provider.exchanges(), 1);
-        pause(Duration::from_secs(5)).await;
-        token(&tenant).await.unwrap();
-        assert_eq!(status(&tenant).await.state, ConnectionState::Active);
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,7 +43,7 @@ async fn a_rotated_refresh_token_survives_restarts() {
         })
         .await;
     }
-    assert!(!provider.0.grant.lock().unwrap().revoked);
+    assert!(!provider.is_revoked());
 }
 
 #[tokio::test(start_paused = true)]
@@ -349,17 +153,6 @@ async fn connections_are_checked_changed_switched_and_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_name_at_two_tenants_is_two_connections() {
-    let provider = Provider::new([]);
-    let hub = start(&Disk::new(), &provider).await;
-    let a = connect(&hub, secret()).await;
-    let b = hub.tenants().create(NewTenant::customer("fabrikam")).await.unwrap();
-    b.connections().create("idp", settings(), secret()).await.unwrap();
-    assert!(token(&a).await.unwrap().starts_with("contoso-"));
-    assert!(token(&b).await.unwrap().starts_with("fabrikam-"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_connection_that_is_held_works_after_its_tenant_has_rested() {
     let provider = Provider::new([]);
     let hub = start(&Disk::new(), &provider).await;
@@ -396,7 +189,7 @@ async fn a_token_is_shown_to_nobody_before_it_is_stored() {
     store.recover();
     assert_eq!(token(&tenant).await.unwrap(), "contoso-1", "the rotation was not lost");
     assert_eq!(provider.exchanges(), 1);
-    assert!(!provider.0.grant.lock().unwrap().revoked);
+    assert!(!provider.is_revoked());
 }
 
 #[tokio::test(start_paused = true)]
@@ -411,8 +204,7 @@ async fn an_idle_grant_is_spent_before_it_lapses() {
     }
     assert!((3..=5).contains(&provider.exchanges()), "every two weeks or so: {}", provider.exchanges());
     assert_eq!(hub.snapshot().tenants_awake, 0, "and nobody is kept awake for it");
-    let grant = provider.0.grant.lock().unwrap().current.clone();
-    assert_ne!(grant, "rt-0");
+    assert_ne!(provider.current(), "rt-0");
     token(&tenant).await.unwrap();
 }
 

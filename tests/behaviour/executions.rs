@@ -1,6 +1,5 @@
 //! Executions: durable acceptance, steps, retry, deadlines, cancellation, events, crash and replay.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bifrost::execution::ExecutionState;
@@ -325,34 +324,6 @@ async fn a_failure_the_workflow_lived_with_stays_part_of_its_history() {
     let resumed = hub.tenant("contoso").unwrap().execution(handle.id()).await.unwrap();
     assert_eq!(resumed.wait().await.unwrap().into_output().unwrap(), json!("fallback"));
     assert_eq!(tries.value(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_code_does_after_its_deadline_is_refused() {
-    let late: Arc<Mutex<Option<Result<u32>>>> = Arc::default();
-    let told = Arc::clone(&late);
-    let work = workflow("work", move |ctx: Context, (): ()| {
-        let told = Arc::clone(&told);
-        async move {
-            // A task that the hub does not know of runs on by itself.
-            let stray = ctx.clone();
-            tokio::spawn(async move {
-                pause(Duration::from_secs(60)).await;
-                let result = stray.effect("late write").run(|_| async { Ok(1) }).await;
-                *told.lock().unwrap() = Some(result);
-            });
-            std::future::pending::<Result<()>>().await
-        }
-    })
-    .unwrap()
-    .with_run_deadline(Duration::from_secs(30));
-    let hub = Disk::new().hub().with_workflow(work).start().await.unwrap();
-    let handle = contoso(&hub).await.run("work", ()).await.unwrap();
-    assert_eq!(handle.wait().await.unwrap().state, ExecutionState::TimedOut);
-    let before = hub.snapshot().store.last_commit;
-    eventually("the stray task has tried", async || late.lock().unwrap().is_some()).await;
-    assert_eq!(late.lock().unwrap().as_ref().unwrap().as_ref().unwrap_err().kind(), ErrorKind::Timeout);
-    assert_eq!(hub.snapshot().store.last_commit, before, "nothing was stored");
 }
 
 #[tokio::test(start_paused = true)]

@@ -113,28 +113,6 @@ async fn a_decision_without_the_workflow_at_hand_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_execution_that_keeps_killing_the_process_is_set_aside() {
-    let disk = Disk::new();
-    let hang = || nap(86_400 * 365);
-    let config = || HubConfig { max_recoveries: 3, ..HubConfig::default() };
-    let hub = disk.hub().with_config(config()).with_workflow(hang()).start().await.unwrap();
-    let handle = contoso(&hub).await.run("nap", ()).await.unwrap();
-    for _ in 0..4 {
-        pause(Duration::from_secs(1)).await;
-        disk.hub().with_config(config()).with_workflow(hang()).start().await.unwrap();
-    }
-    let hub = disk.hub().with_config(config()).with_workflow(nap(1)).start().await.unwrap();
-    let tenant = hub.tenant("contoso").unwrap();
-    let resumed = tenant.execution(handle.id()).await.unwrap();
-    eventually("it is set aside", async || resumed.record().await.unwrap().state == ExecutionState::NeedsAttention)
-        .await;
-    let attention = resumed.record().await.unwrap().attention;
-    assert!(matches!(attention, Some(Attention::Poisoned { recoveries: 4.. })), "{attention:?}");
-    tenant.resolve(handle.id(), Resolution::Resume).await.unwrap();
-    assert_eq!(resumed.wait().await.unwrap().state, ExecutionState::Succeeded);
-}
-
-#[tokio::test(start_paused = true)]
 async fn who_only_waits_while_the_process_dies_is_not_blamed_for_it() {
     let disk = Disk::new();
     let start = async |seconds| {
@@ -158,29 +136,9 @@ async fn who_only_waits_while_the_process_dies_is_not_blamed_for_it() {
     let mut blamed = 0;
     for id in ids {
         let handle = tenant.execution(id).await.unwrap();
-        match handle.settled().await.unwrap() {
-            None => blamed += 1,
-            Some(_) => assert_eq!(handle.record().await.unwrap().recoveries, 6, "it was taken up each time"),
-        }
+        blamed += u32::from(handle.settled().await.unwrap().is_none());
     }
     assert!(blamed <= 1, "one at a time ran, {blamed} are blamed");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_scheduled_needs_its_workflow_only_when_its_time_has_come() {
-    let disk = Disk::new();
-    let hub = disk.hub().with_workflow(nap(1)).start().await.unwrap();
-    let later = disk.clock().now().saturating_add(Duration::from_secs(86_400));
-    let id = contoso(&hub).await.start(Run::new("nap", ()).starting_at(later)).await.unwrap().id();
-    let hub = disk.hub().start().await.unwrap();
-    let tenant = hub.tenant("contoso").unwrap();
-    pause(Duration::from_secs(3_600)).await;
-    let handle = tenant.execution(id).await.unwrap();
-    assert_eq!(handle.record().await.unwrap().state, ExecutionState::Scheduled);
-    assert!(handle.settled().await.unwrap().is_none(), "nobody can run it at its time");
-    assert!(disk.clock().now() >= later);
-    hub.register(std::sync::Arc::new(nap(1)));
-    assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,12 +14,16 @@ mod effects;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod executions;
+mod far;
 mod lifecycle;
 mod onboarding;
+mod others;
+mod provider;
 mod refusing;
 mod secrets;
 mod supervision;
 mod taped;
 mod tenancy;
 mod unpolled;
+mod watched;
 mod world;

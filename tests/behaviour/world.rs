@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bifrost::store::SharedStore;
 use bifrost::store::memory::MemoryStore;
 use bifrost::store::seal::{EphemeralKey, KeyProvider};
 use bifrost::testing::{SeededEntropy, TokioClock};
@@ -34,10 +35,20 @@ impl Disk {
     /// A builder on what the disk holds now, in virtual time. A hub that was started from it before is as good as
     /// killed: what it writes from now on goes nowhere.
     pub(crate) fn hub(&self) -> HubBuilder {
+        self.hub_on(Arc::new(self.take()))
+    }
+
+    /// What the disk holds now; a hub that was started from it before is as good as killed.
+    pub(crate) fn take(&self) -> MemoryStore {
         let mut store = self.store.lock().unwrap();
         *store = store.fork();
+        store.clone()
+    }
+
+    /// A builder on another store, with this disk's keys and clock.
+    pub(crate) fn hub_on(&self, store: SharedStore) -> HubBuilder {
         Hub::builder()
-            .with_store(Arc::new(store.clone()), Arc::clone(&self.keys))
+            .with_store(store, Arc::clone(&self.keys))
             .with_clock(self.clock())
             .with_entropy(Arc::new(SeededEntropy::new(7)))
     }

@@ -34,6 +34,12 @@ impl Round {
         if self.full { full } else { short }
     }
 
+    /// The command that does the same again.
+    fn replay(&self, attack: &Attack) -> String {
+        let full = if self.full { " --full" } else { "" };
+        format!("cargo test --all-features --test lab -- --only {} --seed {}{full}", attack.name, self.seed)
+    }
+
     pub(crate) fn dice(&self) -> Dice {
         Dice::new(self.seed)
     }
@@ -53,6 +59,7 @@ impl Round {
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if arguments.list {
+        println!("attacks:");
         for Attack { name, promise, .. } in ATTACKS {
             println!("{name:14} {promise}");
         }
@@ -100,6 +107,9 @@ fn attempt(attack: &Attack, round: &Round, row: &mut Row) {
     let took = started.elapsed();
     tell(attack, round, &findings, took);
     row.took += took;
+    if row.replay.is_empty() && !findings.violations.is_empty() {
+        row.replay = round.replay(attack);
+    }
     row.findings.add(findings);
 }
 
@@ -112,8 +122,7 @@ fn tell(attack: &Attack, round: &Round, findings: &Findings, took: Duration) {
         println!("    {violation}");
     }
     if !findings.violations.is_empty() {
-        let full = if round.full { " --full" } else { "" };
-        println!("    replay: cargo test --test lab -- --only {name} --seed {}{full}", round.seed);
+        println!("    replay: {}", round.replay(attack));
     }
 }
 

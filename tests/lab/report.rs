@@ -17,13 +17,15 @@ pub(crate) struct Row {
     unit: &'static str,
     seed: u64,
     pub(crate) took: Duration,
+    /// Of the first round that found something.
+    pub(crate) replay: String,
     pub(crate) findings: Findings,
 }
 
 impl Row {
     pub(crate) fn new(attack: &Attack, seed: u64) -> Self {
         let Attack { name, promise, unit, .. } = *attack;
-        Self { name, promise, unit, seed, took: Duration::ZERO, findings: Findings::default() }
+        Self { name, promise, unit, seed, took: Duration::ZERO, replay: String::new(), findings: Findings::default() }
     }
 }
 
@@ -37,6 +39,7 @@ struct Line<'a> {
     violations: &'a [String],
     seed: u64,
     seconds: f64,
+    replay: &'a str,
     measured: BTreeMap<&'a str, f64>,
 }
 
@@ -54,6 +57,7 @@ fn line(row: &Row) -> Line<'_> {
         violations: &row.findings.violations,
         seed: row.seed,
         seconds: row.took.as_secs_f64(),
+        replay: &row.replay,
         measured: row.findings.measured.iter().copied().collect(),
     }
 }

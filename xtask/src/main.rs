@@ -7,6 +7,7 @@
 //! cargo xtask list                    the checks and what each is for
 //! cargo xtask wheel                   the Python wheel, in target/wheels
 //! cargo xtask wheel --debug           the same, compiled faster and running slower
+//! cargo xtask soak                    every attack on the hub's promises, at length, and the table of what came of it
 //! ```
 
 mod deny;
@@ -27,6 +28,7 @@ mod report;
 mod runner;
 mod rust_code;
 mod simulators;
+mod soak;
 mod steps;
 mod toolchain;
 mod venv;
@@ -40,7 +42,7 @@ use crate::runner::Options;
 use crate::wheel::Profile;
 use crate::workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask test [--keep-going] [--only STEP[,STEP…]] | cargo xtask list | cargo xtask wheel [--release|--debug]";
+const USAGE: &str = "usage: cargo xtask test [--keep-going] [--only STEP[,STEP…]] | cargo xtask list | cargo xtask wheel [--release|--debug] | cargo xtask soak [--minutes N] [--seed S] [--only NAME[,NAME…]] [--json PATH] [--docs]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -63,6 +65,7 @@ fn dispatch(arguments: &[String]) -> Result<bool, String> {
             Ok(true)
         }
         Some((command, rest)) if command == "wheel" => wheel(rest),
+        Some((command, rest)) if command == "soak" => soak(rest),
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -72,6 +75,11 @@ fn test(arguments: &[String]) -> Result<bool, String> {
     let chosen = options.choose(steps::STEPS)?;
     let workspace = Workspace::locate()?;
     Ok(runner::run(&chosen, &workspace, options.keep_going))
+}
+
+fn soak(arguments: &[String]) -> Result<bool, String> {
+    let options = soak::Options::parse(arguments).map_err(|message| format!("{message}\n{USAGE}"))?;
+    soak::command(&Workspace::locate()?, &options).map_err(|failure| failure.to_string())
 }
 
 fn wheel(arguments: &[String]) -> Result<bool, String> {

@@ -1,7 +1,7 @@
 //! The table of checks: what runs, in which order. Cheap ones come first, so that a slip is told within seconds.
 
 use crate::runner::Step;
-use crate::{deny, features, hygiene, ignored, msrv, names, onboarding, python, readme, toolchain, walls};
+use crate::{deny, features, hygiene, ignored, msrv, names, onboarding, python, readme, soak, toolchain, walls};
 
 /// Every check of `cargo xtask test`, in the order they run.
 pub(crate) const STEPS: &[Step] = &[
@@ -23,6 +23,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "deny", about: "licences, duplicate versions and sources follow deny.toml", run: deny::check },
     Step { name: "clippy", about: "no warnings in any target with all features", run: toolchain::clippy },
     Step { name: "test", about: "all tests and documentation examples, in shared processes", run: toolchain::test },
+    Step {
+        name: "lab",
+        about: "attacks on every promise, in short; cargo xtask soak has them at length",
+        run: soak::check,
+    },
     Step {
         name: "features",
         about: "each library builds without warnings with no, each and all features",

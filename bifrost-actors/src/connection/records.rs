@@ -50,8 +50,19 @@ pub(crate) struct RefreshIntent {
 /// An exchange that failed in a way that passes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Deferral {
+    /// When it failed.
+    #[serde(default)]
+    pub(crate) at: Timestamp,
     pub(crate) until: Timestamp,
     pub(crate) error: ErrorReport,
+}
+
+impl Deferral {
+    /// Whether it is still too early. Before it failed, it was not: a wall clock that was set back would lengthen the
+    /// delay by as much.
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
+        self.at <= now && now < self.until
+    }
 }
 
 /// Why a person must act.

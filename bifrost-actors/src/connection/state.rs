@@ -1,6 +1,6 @@
 //! What a connection actor holds, and its decisions as plain functions.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct Book {
     pub(crate) integration: Arc<dyn Integration>,
     pub(crate) credential: Arc<Credential>,
     pub(crate) refresh: RefreshRecord,
-    pub(crate) tokens: HashMap<TokenKey, TokenRecord>,
+    pub(crate) tokens: BTreeMap<TokenKey, TokenRecord>,
     pub(crate) machine: ConnectionState,
     /// A refresh token was spent and its answer never came: a refusal now means that the rotation is lost.
     pub(crate) rotation_in_doubt: bool,
@@ -40,7 +40,7 @@ pub(crate) struct Book {
 #[derive(Default)]
 pub(crate) struct Waiting {
     pub(crate) queue: VecDeque<TokenKey>,
-    pub(crate) callers: HashMap<TokenKey, Vec<RpcReplyPort<Result<Token>>>>,
+    pub(crate) callers: BTreeMap<TokenKey, Vec<RpcReplyPort<Result<Token>>>>,
     pub(crate) exchange: Option<Task>,
     pub(crate) renewals: HashMap<TokenKey, Task>,
 }
@@ -74,8 +74,9 @@ impl Book {
             return Decision::Refuse(refused(refusal));
         }
         match &self.refresh.deferred {
-            Some(Deferral { until, error }) if *until > now => {
-                Decision::Refuse(error.to_error().retry(Retry::After(until.since(now))))
+            Some(deferral) if deferral.holds(now) => {
+                let wait = deferral.until.since(now);
+                Decision::Refuse(deferral.error.to_error().retry(Retry::After(wait)))
             }
             _ => Decision::Exchange,
         }
@@ -137,7 +138,7 @@ impl Book {
     pub(crate) fn defer(&mut self, error: &Error, now: Timestamp, jitter: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let delay = retry_delay(self.failures, error.retry_after(), jitter);
-        self.refresh.deferred = Some(Deferral { until: now.saturating_add(delay), error: error.to_report() });
+        self.refresh.deferred = Some(Deferral { at: now, until: now.saturating_add(delay), error: error.to_report() });
         delay
     }
 
@@ -172,7 +173,8 @@ pub(crate) fn refused(refusal: &Refusal) -> Error {
 /// What only a new grant can mend is believed for good; what a person may have mended at the provider, for a while.
 fn still_believed(refusal: &Refusal, now: Timestamp) -> bool {
     let for_good = matches!(refusal.cause, Cause::Revoked | Cause::RotationLost | Cause::MfaRequired);
-    for_good || now.since(refusal.at) < BELIEVE_REFUSAL
+    // By a wall clock that was set back it lies ahead, and would for as long as that.
+    for_good || (refusal.at <= now && now.since(refusal.at) < BELIEVE_REFUSAL)
 }
 
 /// The delay after failure number `failures`.
@@ -209,6 +211,16 @@ mod tests {
         assert!(still_believed(&refusal(Cause::Revoked), later));
         assert!(!still_believed(&refusal(Cause::ConsentMissing), later));
         assert!(still_believed(&refusal(Cause::ConsentMissing), Timestamp::from_millis(1000)));
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_back_lengthens_neither_belief_nor_delay() {
+        let (at, back) = (Timestamp::from_millis(86_400_000), Timestamp::from_millis(0));
+        let refusal = Refusal { cause: Cause::ConsentMissing, message: String::new(), at };
+        assert!(still_believed(&refusal, at) && !still_believed(&refusal, back));
+        let until = at.saturating_add(FIRST_RETRY);
+        let deferral = Deferral { at, until, error: Error::internal("test", "down").to_report() };
+        assert!(deferral.holds(at) && !deferral.holds(until) && !deferral.holds(back));
     }
 
     proptest! {

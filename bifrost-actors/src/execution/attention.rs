@@ -87,7 +87,8 @@ impl Running<'_> {
         // It has waited for a person, not for a slot: its time in the queue begins now.
         let workflow = self.state.registered();
         let queue = workflow.as_ref().map_or(Deadlines::default().queue, |workflow| workflow.spec().deadlines().queue);
-        let queue_deadline = self.state.tenant.hub.clock.now().saturating_add(queue);
+        let now = self.state.tenant.hub.clock.now();
+        let queue_deadline = now.saturating_add(queue);
         let change = move |record: &mut ExecutionRecord| {
             record.attention = None;
             record.queue_deadline = queue_deadline;
@@ -102,7 +103,7 @@ impl Running<'_> {
             // The decision is kept; there is no code here to go on with.
             return self.set_aside(Attention::WorkflowMissing).await;
         }
-        self.wait_for_start();
+        self.wait_for_start(now);
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 //! one that is not in the journal has to wait: either the recorded ones are asked for meanwhile (concurrent steps may
 //! come in any order), or the workflow comes to rest without asking, and then its code has changed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bifrost_core::error::ErrorReport;
@@ -17,12 +18,14 @@ use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
 use bifrost_core::store::{Batch, CommitSeq};
 use bifrost_core::workflow::host::StepTicket;
-use bifrost_core::{Clock, Error, ErrorKind, Result};
+use bifrost_core::{Clock, Error, ErrorKind, Result, Timestamp};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::ledger::{Ledger, Run, Stored};
 use crate::live::Live;
+use crate::task::panicked;
 
 /// The longest name of a step, in bytes.
 const MAX_STEP_NAME: usize = 200;
@@ -34,6 +37,8 @@ pub(crate) struct Journal {
     clock: Arc<dyn Clock>,
     quota: Quota,
     inner: Mutex<Ledger>,
+    /// When the last event of before was written: time has come at least that far.
+    taken_up_from: Timestamp,
     /// Steps that wait for the recorded ones look again.
     changed: Notify,
 }
@@ -71,6 +76,7 @@ impl Journal {
     ) -> Arc<Self> {
         let Stored { record, steps, events } = stored;
         let last_event = events.last().map_or(0, |event| event.seq);
+        let taken_up_from = events.last().map_or(record.accepted_at, |event| event.at);
         live.publish(events);
         Arc::new(Self {
             store,
@@ -78,8 +84,14 @@ impl Journal {
             clock,
             quota,
             inner: Mutex::new(Ledger::new(record, steps, last_event)),
+            taken_up_from,
             changed: Notify::new(),
         })
+    }
+
+    /// When the last event was written before this journal was opened.
+    pub(crate) fn taken_up_from(&self) -> Timestamp {
+        self.taken_up_from
     }
 
     /// The record as it stands, durable or about to be.
@@ -338,16 +350,20 @@ impl Journal {
         let Some(first) = inner.pending.first().map(|event| event.seq) else {
             return Ok(None);
         };
-        let events = inner.take_pending();
-        let mut batch = Batch::new();
-        let key = self.store.key(Kind::Events, &[inner.record.id.as_bytes(), &first.to_be_bytes()])?;
-        self.store.put(&mut batch, key, &events)?;
-        self.enqueue(&mut inner, batch).map(Some)
+        let page = |inner: &mut Ledger| {
+            let events = inner.take_pending();
+            let mut batch = Batch::new();
+            let key = self.store.key(Kind::Events, &[inner.record.id.as_bytes(), &first.to_be_bytes()])?;
+            self.store.put(&mut batch, key, &events)?;
+            self.queue(inner, batch)
+        };
+        self.whole(&mut inner, page).map(Some)
     }
 
     /// Waits until a commit is durable, then shows its events. When it fails, the journal takes nothing more.
     pub(crate) async fn settle(&self, durable: Durable) -> Result<CommitSeq> {
-        let committed = durable.commit.await;
+        let committed = AssertUnwindSafe(durable.commit).catch_unwind().await;
+        let committed = committed.unwrap_or_else(|panic| Err(panicked("commit batch", panic.as_ref())));
         let mut inner = self.lock();
         match committed {
             Ok(seq) => {
@@ -357,8 +373,7 @@ impl Journal {
                 Ok(seq)
             }
             Err(error) => {
-                inner.run.closed.get_or_insert((error.kind(), "the store refused"));
-                inner.broken.get_or_insert_with(|| error.duplicate());
+                inner.break_off(&error);
                 drop(inner);
                 self.changed.notify_waiters();
                 Err(error)
@@ -372,7 +387,23 @@ impl Journal {
     }
 
     /// Adds what changed to `batch` and queues it.
-    fn enqueue(&self, inner: &mut Ledger, mut batch: Batch) -> Result<Durable> {
+    fn enqueue(&self, inner: &mut Ledger, batch: Batch) -> Result<Durable> {
+        self.whole(inner, |inner| self.queue(inner, batch))
+    }
+
+    /// Does `work`, which takes out of the ledger what a commit carries. If it fails halfway, also by a panic in the
+    /// store's code, nobody goes on with what is left: a later commit would leave a gap.
+    fn whole(&self, inner: &mut Ledger, work: impl FnOnce(&mut Ledger) -> Result<Durable>) -> Result<Durable> {
+        let queued = catch_unwind(AssertUnwindSafe(|| work(&mut *inner)));
+        let queued = queued.unwrap_or_else(|panic| Err(panicked("commit batch", panic.as_ref())));
+        if let Err(error) = &queued {
+            inner.break_off(error);
+            self.changed.notify_waiters();
+        }
+        queued
+    }
+
+    fn queue(&self, inner: &mut Ledger, mut batch: Batch) -> Result<Durable> {
         let id = *inner.record.id.as_bytes();
         let dirty = std::mem::take(&mut inner.dirty_steps);
         if let Some(last) = dirty.last() {

@@ -204,6 +204,12 @@ impl Ledger {
         !std::mem::replace(&mut self.flush_planned, true)
     }
 
+    /// A commit failed: nothing is added any more to what is ahead of the disk.
+    pub(super) fn break_off(&mut self, error: &Error) {
+        self.run.closed.get_or_insert((error.kind(), "the store refused"));
+        self.broken.get_or_insert_with(|| error.duplicate());
+    }
+
     /// Events that the commit being built carries.
     pub(super) fn take_pending(&mut self) -> Vec<Event> {
         let events = std::mem::take(&mut self.pending);

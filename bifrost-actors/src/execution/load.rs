@@ -32,8 +32,10 @@ pub(crate) async fn claim(tenant: &TenantShared, id: ExecutionId) -> Result<Opti
         return Ok(None);
     }
     claimed.epoch = tenant.hub.epoch;
-    // After an orderly shutdown nobody is suspected of having brought the process down.
-    if !tenant.hub.clean_start {
+    // After an orderly shutdown nobody is suspected of having brought the process down, nor is one whose code did not
+    // run.
+    let suspect = claimed.state != ExecutionState::Scheduled && claimed.state != ExecutionState::NeedsAttention;
+    if suspect && !tenant.hub.clean_start {
         claimed.recoveries += 1;
         claimed.suspicions += u32::from(may_have_run(&claimed));
     }
@@ -47,11 +49,7 @@ pub(crate) async fn claim(tenant: &TenantShared, id: ExecutionId) -> Result<Opti
 /// Whether it may have run when its process died. The first time nobody knows of one that waited: its move to `Running`
 /// may not have become durable. One that is suspected makes it durable before it runs.
 fn may_have_run(record: &ExecutionRecord) -> bool {
-    match record.state {
-        ExecutionState::Running | ExecutionState::Cancelling => true,
-        ExecutionState::Pending => record.suspicions == 0,
-        _ => false,
-    }
+    record.state != ExecutionState::Pending || record.suspicions == 0
 }
 
 /// Record, steps and events.

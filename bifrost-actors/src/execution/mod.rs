@@ -87,6 +87,7 @@ impl Actor for ExecutionActor {
             attempt: None,
             place: None,
             timers: Timers::default(),
+            run_until: None,
             cancel: watch::Sender::new(false),
             draining: false,
         })

@@ -63,7 +63,7 @@ impl Running<'_> {
         if !self.parent_goes_on().await.unwrap_or(true) {
             return self.cancel(Principal::System, child::PARENT_ENDED.to_owned()).await;
         }
-        self.wait_for_start();
+        self.wait_for_start(tenant.hub.clock.now());
         Ok(())
     }
 
@@ -82,11 +82,6 @@ impl Running<'_> {
                 self.wait_for_workflow();
                 return Ok(());
             }
-            // Until its time has come it needs no workflow, and is suspected of nothing.
-            ExecutionState::Scheduled => {
-                self.wait_for_start();
-                return Ok(());
-            }
             ExecutionState::Running => {
                 // The attempt died with its process: it counts, and its journal is replayed.
                 let reason = Some("its process died; taken up again".to_owned());
@@ -98,22 +93,30 @@ impl Running<'_> {
             let recoveries = record.suspicions;
             return self.set_aside(Attention::Poisoned { recoveries }).await;
         }
-        if self.state.registered().is_none() {
+        // One that is scheduled misses nothing before its time has come.
+        if record.state != ExecutionState::Scheduled && self.state.registered().is_none() {
             return self.set_aside(Attention::WorkflowMissing).await;
         }
-        self.wait_for_start();
+        // A wall clock that was set back since must not make it wait for what has passed before.
+        let now = self.state.journal.taken_up_from().max(self.state.tenant.hub.clock.now());
+        self.wait_for_start(now);
         Ok(())
     }
 
-    /// Starts the clocks that run while it waits, and gets in line now or when its retry is due.
-    pub(super) fn wait_for_start(&mut self) {
-        let now = self.state.tenant.hub.clock.now();
-        let (run_deadline, queue_deadline, retry_at) =
-            self.state.journal.with_record(|record| (record.run_deadline, record.queue_deadline, record.retry_at));
+    /// Starts the clocks that run while it waits, and gets in line now or when its retry is due. What is left of its
+    /// deadlines and delays is what is left of them at `now`; from then on they pass with the monotonic count. A
+    /// scheduled execution waits for a time of the wall clock, and nothing else of it passes before that.
+    pub(super) fn wait_for_start(&mut self, now: Timestamp) {
+        let (state, run_deadline, queue_deadline, retry_at) = self
+            .state
+            .journal
+            .with_record(|record| (record.state, record.run_deadline, record.queue_deadline, record.retry_at));
+        if let Some(time) = retry_at.filter(|_| state == ExecutionState::Scheduled) {
+            self.state.timers.retry = Some(self.at(time, ExecutionMessage::RetryDue));
+            return;
+        }
         match run_deadline {
-            Some(deadline) => {
-                self.state.timers.run = Some(self.after(deadline.since(now), ExecutionMessage::RunDeadline));
-            }
+            Some(deadline) => self.run_for(deadline.since(now)),
             None => {
                 self.state.timers.queue = Some(self.after(queue_deadline.since(now), ExecutionMessage::QueueDeadline));
             }
@@ -127,16 +130,27 @@ impl Running<'_> {
     /// The time to start, or to try again, has come.
     pub(super) async fn due(&mut self) -> Result<()> {
         if self.state.journal.with_record(|record| record.state == ExecutionState::Scheduled) {
-            let change = |record: &mut ExecutionRecord| {
-                record.retry_at = None;
-                record.become_state(ExecutionState::Pending)
-            };
-            self.commit(change, None, None).await?;
-        }
-        if self.state.registered().is_none() {
-            return self.set_aside(Attention::WorkflowMissing).await;
+            return self.start_as_scheduled().await;
         }
         self.get_in_line();
+        Ok(())
+    }
+
+    /// Its time in the queue begins now, however late that is: it was not in the queue while nobody was there.
+    async fn start_as_scheduled(&mut self) -> Result<()> {
+        let now = self.state.tenant.hub.clock.now();
+        let workflow = self.state.registered();
+        let queue = workflow.as_ref().map_or(Deadlines::default().queue, |workflow| workflow.spec().deadlines().queue);
+        let change = move |record: &mut ExecutionRecord| {
+            record.retry_at = None;
+            record.queue_deadline = now.saturating_add(queue);
+            record.become_state(ExecutionState::Pending)
+        };
+        self.commit(change, None, None).await?;
+        if workflow.is_none() {
+            return self.set_aside(Attention::WorkflowMissing).await;
+        }
+        self.wait_for_start(now);
         Ok(())
     }
 
@@ -172,7 +186,7 @@ impl Running<'_> {
         }
         self.state.timers.queue = None;
         if self.state.timers.run.is_none() {
-            self.state.timers.run = Some(self.after(deadlines.run, ExecutionMessage::RunDeadline));
+            self.run_for(deadlines.run);
         }
         let place = Place::new(&self.state.tenant, slot);
         let context = self.context(&record, &deadlines, &place);
@@ -228,7 +242,7 @@ impl Running<'_> {
             problems,
             policy: self.state.workflow.as_ref().map_or(&never, |workflow| workflow.spec().retry()),
             jitter: self.state.tenant.hub.entropy.fraction(),
-            now: self.state.tenant.hub.clock.now(),
+            time_left: self.time_left(),
         });
         match next {
             Next::End(outcome) => self.end(outcome).await,
@@ -383,6 +397,28 @@ impl Running<'_> {
     pub(super) fn audit(&self, actor: Principal, action: &str, outcome: AuditOutcome) -> AuditRecord {
         let now = self.state.tenant.hub.clock.now();
         AuditRecord::new(now, actor, action, self.state.live.id(), outcome)
+    }
+
+    /// Starts the clock of the run deadline.
+    fn run_for(&mut self, wait: Duration) {
+        self.state.run_until = Some(self.state.tenant.hub.clock.monotonic() + wait);
+        self.state.timers.run = Some(self.after(wait, ExecutionMessage::RunDeadline));
+    }
+
+    /// The time until the run deadline.
+    fn time_left(&self) -> Option<Duration> {
+        let until = self.state.run_until.filter(|_| self.state.timers.run.is_some())?;
+        Some(until.saturating_sub(self.state.tenant.hub.clock.monotonic()))
+    }
+
+    /// Sends `message` when the wall clock shows `time`.
+    fn at(&self, time: Timestamp, message: ExecutionMessage) -> crate::task::Task {
+        let (alarm, myself) = (self.state.tenant.hub.alarms.at(time), self.myself.clone());
+        spawn(async move {
+            alarm.rings().await;
+            // An actor that is gone has no use for it.
+            let _ = myself.cast(message);
+        })
     }
 
     fn after(&self, wait: Duration, message: ExecutionMessage) -> crate::task::Task {

@@ -7,7 +7,7 @@ use bifrost_core::error::ErrorReport;
 use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Outcome};
 use bifrost_core::policy::retry::RetryPolicy;
 use bifrost_core::workflow::Workflow;
-use bifrost_core::{Error, ErrorKind, Result, Timestamp};
+use bifrost_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -28,6 +28,8 @@ pub(crate) struct ExecutionActorState {
     pub(crate) attempt: Option<Attempt>,
     pub(crate) place: Option<Arc<Place>>,
     pub(crate) timers: Timers,
+    /// The run deadline, on the monotonic count: a wall clock that is set takes or gives nobody time.
+    pub(crate) run_until: Option<Duration>,
     pub(crate) cancel: watch::Sender<bool>,
     pub(crate) draining: bool,
 }
@@ -71,12 +73,13 @@ pub(crate) struct Returned<'a> {
     pub(crate) problems: Vec<ErrorReport>,
     pub(crate) policy: &'a RetryPolicy,
     pub(crate) jitter: f64,
-    pub(crate) now: Timestamp,
+    /// Until the run deadline.
+    pub(crate) time_left: Option<Duration>,
 }
 
 /// Decides what follows.
 pub(crate) fn decide(returned: Returned<'_>) -> Next {
-    let Returned { record, result, attention, unfinished_replay, problems, policy, jitter, now } = returned;
+    let Returned { record, result, attention, unfinished_replay, problems, policy, jitter, time_left } = returned;
     if record.state == ExecutionState::Cancelling {
         return Next::End(cancelled(problems));
     }
@@ -87,14 +90,10 @@ pub(crate) fn decide(returned: Returned<'_>) -> Next {
         (Ok(_), Some(shape)) => Next::Attention(shape),
         (Ok(output), None) => Next::End(succeeded(output, problems)),
         (Err(error), _) => match policy.decide(record.attempt, &error, jitter) {
-            Some(delay) if fits(record.run_deadline, now, delay) => Next::Retry(delay, error),
+            Some(delay) if time_left.is_none_or(|left| delay < left) => Next::Retry(delay, error),
             _ => Next::End(failed(error, problems)),
         },
     }
-}
-
-fn fits(deadline: Option<Timestamp>, now: Timestamp, delay: Duration) -> bool {
-    deadline.is_none_or(|deadline| now.saturating_add(delay) < deadline)
 }
 
 fn succeeded(output: Value, problems: Vec<ErrorReport>) -> Outcome {
@@ -134,7 +133,7 @@ pub(crate) fn doubt(effects: &[String]) -> Option<ErrorReport> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bifrost_core::{ExecutionId, Principal, Retry, SystemEntropy, WorkflowName};
+    use bifrost_core::{ExecutionId, Principal, Retry, SystemEntropy, Timestamp, WorkflowName};
 
     fn record(state: ExecutionState) -> ExecutionRecord {
         let now = Timestamp::from_millis(0);
@@ -173,7 +172,7 @@ mod tests {
             problems,
             policy: &RetryPolicy::attempts(2).with_delay(Duration::from_secs(10), Duration::from_secs(10)),
             jitter: 0.0,
-            now: Timestamp::from_millis(0),
+            time_left: Some(Duration::from_secs(60)),
         })
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::hub::Hub;
 use super::tenants;
+use crate::alarms::Alarms;
 use crate::config::HubConfig;
 use crate::directory::Directory;
 use crate::hub::HubActor;
@@ -158,6 +159,7 @@ impl HubBuilder {
             slots: Slots::new(self.config.max_running),
             admission: Semaphore::new(self.config.max_waiting_calls),
             config: self.config,
+            alarms: Alarms::new(Arc::clone(&self.clock)),
             clock: self.clock,
             entropy: self.entropy,
             store,

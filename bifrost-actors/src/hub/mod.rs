@@ -2,7 +2,7 @@
 
 pub(crate) mod message;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use bifrost_core::{Error, Principal, Result, TenantId, TenantStatus};
@@ -24,11 +24,12 @@ pub(crate) struct HubActor;
 /// What the root holds.
 pub(crate) struct HubActorState {
     hub: Arc<HubRuntime>,
-    tenants: HashMap<TenantId, Awake>,
+    tenants: BTreeMap<TenantId, Awake>,
     by_actor: HashMap<ActorId, TenantId>,
     restarts: HashMap<TenantId, RestartBudget>,
     timers: Vec<Task>,
     sweep: Task,
+    _alarms: Task,
     draining: bool,
 }
 
@@ -50,13 +51,15 @@ impl Actor for HubActor {
         hub: Arc<HubRuntime>,
     ) -> Result<HubActorState, ActorProcessingErr> {
         let sweep = next_sweep(&hub, &myself);
+        let alarms = spawn(Arc::clone(&hub.alarms).mind());
         Ok(HubActorState {
             hub,
-            tenants: HashMap::new(),
+            tenants: BTreeMap::new(),
             by_actor: HashMap::new(),
             restarts: HashMap::new(),
             timers: Vec::new(),
             sweep,
+            _alarms: alarms,
             draining: false,
         })
     }
@@ -150,7 +153,8 @@ fn retire(state: &mut HubActorState, id: &TenantId) {
         for published in awake.shared.lock_connections().values() {
             published.withdraw();
         }
-        for (_, execution) in awake.shared.lock_executions().drain() {
+        let executions = std::mem::take(&mut *awake.shared.lock_executions());
+        for execution in executions.into_values() {
             execution.live.end(Ended::Requeued);
         }
     }

@@ -1,6 +1,6 @@
 //! What a tenant's actor, executions, connections and handles share while the tenant is awake.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,8 +30,8 @@ pub(crate) struct TenantShared {
     pub(crate) store: TenantStore,
     pub(crate) audit_log: AuditLog,
     pub(crate) actor: ArcSwapOption<ActorRef<TenantMessage>>,
-    pub(crate) executions: Mutex<HashMap<ExecutionId, LiveExecution>>,
-    pub(crate) connections: Mutex<HashMap<ConnectionId, Arc<Published>>>,
+    pub(crate) executions: Mutex<BTreeMap<ExecutionId, LiveExecution>>,
+    pub(crate) connections: Mutex<BTreeMap<ConnectionId, Arc<Published>>>,
     gate: Gate,
 }
 
@@ -54,8 +54,8 @@ impl TenantShared {
             audit_log: AuditLog::new(store.clone()),
             store,
             actor: ArcSwapOption::empty(),
-            executions: Mutex::new(HashMap::new()),
-            connections: Mutex::new(HashMap::new()),
+            executions: Mutex::new(BTreeMap::new()),
+            connections: Mutex::new(BTreeMap::new()),
             gate: Gate::default(),
         }))
     }
@@ -149,11 +149,11 @@ impl TenantShared {
         self.lock_executions().entry(id).or_insert_with(entry);
     }
 
-    pub(crate) fn lock_executions(&self) -> std::sync::MutexGuard<'_, HashMap<ExecutionId, LiveExecution>> {
+    pub(crate) fn lock_executions(&self) -> std::sync::MutexGuard<'_, BTreeMap<ExecutionId, LiveExecution>> {
         self.executions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn lock_connections(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, Arc<Published>>> {
+    pub(crate) fn lock_connections(&self) -> std::sync::MutexGuard<'_, BTreeMap<ConnectionId, Arc<Published>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

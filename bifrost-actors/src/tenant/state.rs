@@ -1,6 +1,6 @@
 //! What a tenant actor holds, and its decisions as plain functions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bifrost_core::{ConnectionId, Error, ErrorKind, ExecutionId, Result, TenantRecord, TenantStatus};
@@ -25,7 +25,8 @@ pub(crate) enum Child {
 pub(crate) struct TenantActorState {
     pub(crate) shared: Arc<TenantShared>,
     pub(crate) children: HashMap<ActorId, Child>,
-    pub(crate) executions: HashMap<ExecutionId, ActorRef<ExecutionMessage>>,
+    /// In their order of creation: whatever is told to all of them is told in the same order each time.
+    pub(crate) executions: BTreeMap<ExecutionId, ActorRef<ExecutionMessage>>,
     /// Stored executions that a task is claiming and reading.
     pub(crate) recovering: HashMap<ExecutionId, Task>,
     pub(crate) connections: HashMap<ConnectionId, ActorRef<ConnectionMessage>>,

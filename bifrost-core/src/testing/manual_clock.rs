@@ -28,12 +28,31 @@ struct State {
     wall: Timestamp,
     elapsed: Duration,
     sleepers: Vec<(Duration, oneshot::Sender<()>)>,
+    /// Whoever waits for a time of the wall clock.
+    alarms: Vec<(Timestamp, oneshot::Sender<()>)>,
+}
+
+impl State {
+    /// Takes those out whose wait is over, earliest first.
+    fn due(&mut self) -> Vec<oneshot::Sender<()>> {
+        let (elapsed, wall) = (self.elapsed, self.wall);
+        let mut sleepers: Vec<_> = self.sleepers.extract_if(.., |(deadline, _)| *deadline <= elapsed).collect();
+        let mut alarms: Vec<_> = self.alarms.extract_if(.., |(time, _)| *time <= wall).collect();
+        sleepers.sort_by_key(|(deadline, _)| *deadline);
+        alarms.sort_by_key(|(time, _)| *time);
+        sleepers.into_iter().map(|(_, waker)| waker).chain(alarms.into_iter().map(|(_, waker)| waker)).collect()
+    }
+
+    fn forget_those_gone(&mut self) {
+        self.sleepers.retain(|(_, waker)| !waker.is_closed());
+        self.alarms.retain(|(_, waker)| !waker.is_closed());
+    }
 }
 
 impl ManualClock {
     /// A clock that stands at `wall`.
     pub fn starting_at(wall: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(State { wall, elapsed: Duration::ZERO, sleepers: Vec::new() })))
+        Self(Arc::new(Mutex::new(State { wall, elapsed: Duration::ZERO, sleepers: Vec::new(), alarms: Vec::new() })))
     }
 
     /// Moves both wall clock and monotonic count on, waking whoever's wait is over, earliest first.
@@ -42,41 +61,47 @@ impl ManualClock {
             let mut state = self.lock();
             state.elapsed += duration;
             state.wall = state.wall.saturating_add(duration);
-            let elapsed = state.elapsed;
-            let (mut due, waiting): (Vec<_>, Vec<_>) =
-                state.sleepers.drain(..).partition(|(deadline, _)| *deadline <= elapsed);
-            state.sleepers = waiting;
-            due.sort_by_key(|(deadline, _)| *deadline);
-            due
+            state.due()
         };
-        for (_, waker) in due {
-            // A sleeper that gave up has dropped its end.
-            let _ = waker.send(());
-        }
+        wake(due);
     }
 
-    /// Moves the wall clock alone, as an administrator or NTP would; waits do not change.
+    /// Moves the wall clock alone, as an administrator or NTP would. Waits for a length of time do not change; those
+    /// for a time of the wall clock that has come by this are over.
     pub fn set_wall(&self, wall: Timestamp) {
-        self.lock().wall = wall;
+        let due = {
+            let mut state = self.lock();
+            state.wall = wall;
+            state.due()
+        };
+        wake(due);
     }
 
     /// How many are waiting: poll this to know that the code under test has come to rest.
     pub fn sleepers(&self) -> usize {
         let mut state = self.lock();
-        state.sleepers.retain(|(_, waker)| !waker.is_closed());
-        state.sleepers.len()
+        state.forget_those_gone();
+        state.sleepers.len() + state.alarms.len()
     }
 
     /// How long until the next sleeper is due; `None` when nobody waits.
     pub fn next_due(&self) -> Option<Duration> {
         let mut state = self.lock();
-        state.sleepers.retain(|(_, waker)| !waker.is_closed());
-        let elapsed = state.elapsed;
-        state.sleepers.iter().map(|(deadline, _)| deadline.saturating_sub(elapsed)).min()
+        state.forget_those_gone();
+        let (elapsed, wall) = (state.elapsed, state.wall);
+        let sleepers = state.sleepers.iter().map(|(deadline, _)| deadline.saturating_sub(elapsed));
+        sleepers.chain(state.alarms.iter().map(|(time, _)| time.since(wall))).min()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake(due: Vec<oneshot::Sender<()>>) {
+    for waker in due {
+        // A sleeper that gave up has dropped its end.
+        let _ = waker.send(());
     }
 }
 
@@ -105,6 +130,18 @@ impl Clock for ManualClock {
         state.sleepers.push((deadline, waker));
         Box::pin(async move {
             // The sender goes only when the clock itself is gone: then nothing will ever wake this.
+            let _ = woken.await;
+        })
+    }
+
+    fn wait_until(&self, time: Timestamp) -> BoxFuture<'_, ()> {
+        let mut state = self.lock();
+        if state.wall >= time {
+            return Box::pin(tokio::task::yield_now());
+        }
+        let (waker, woken) = oneshot::channel();
+        state.alarms.push((time, waker));
+        Box::pin(async move {
             let _ = woken.await;
         })
     }
@@ -137,5 +174,10 @@ impl Clock for TokioClock {
     #[allow(clippy::disallowed_methods, reason = "this is a clock")]
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
+    }
+
+    /// Nobody sets this clock.
+    fn wait_until(&self, time: Timestamp) -> BoxFuture<'_, ()> {
+        self.sleep(time.since(self.now()))
     }
 }

@@ -185,6 +185,26 @@ async fn a_journal_damaged_where_only_it_held_the_data_is_refused() {
 }
 
 #[tokio::test]
+async fn an_end_of_the_journal_that_was_acknowledged_is_not_taken_for_an_unfinished_group() {
+    for damage in ["flipped", "cut", "zeroed"] {
+        let folder = crashed().await;
+        std::fs::remove_dir_all(folder.path().join("state")).unwrap();
+        let segment = &files(folder.path(), "journal").pop().unwrap();
+        let last = *frames(segment).last().unwrap();
+        match damage {
+            "flipped" => flip(segment, last + 70),
+            "cut" => cut(segment, last),
+            _ => {
+                let length = segment.metadata().unwrap().len();
+                cut(segment, last);
+                cut(segment, length);
+            }
+        }
+        refuses(folder.path(), 120, "120").await;
+    }
+}
+
+#[tokio::test]
 async fn a_snapshot_past_the_damage_makes_up_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await.unwrap();

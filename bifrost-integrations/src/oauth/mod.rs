@@ -38,8 +38,9 @@ pub use self::endpoint::{ClientAuth, Dialect, TokenEndpoint};
 /// How many exchanges of one application may be sent per second. No provider publishes a number; this one keeps ten
 /// thousand connections that expire together from arriving together.
 pub const EXCHANGES_PER_SECOND: u32 = 50;
-/// The longest an exchange waits for its turn.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+/// The longest an exchange waits for its turn. Whoever asks for it counts this wait too: what is left of their time must
+/// be enough for a slow answer, or a rotated refresh token would be lost for having stood in line.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 /// What logs and statistics show in place of a path.
 const ENDPOINT: &str = "/token";
 
@@ -59,7 +60,7 @@ impl OAuthExchange {
         Self::with_rate(stack, EXCHANGES_PER_SECOND)
     }
 
-    /// The same with another rate, in exchanges per second and application.
+    /// The same with another rate, in exchanges per second, application and kind of grant.
     pub fn with_rate(stack: &HttpStack, per_second: u32) -> Self {
         let inner = &stack.0;
         let limit = RateLimit {
@@ -67,7 +68,8 @@ impl OAuthExchange {
             unit: LimitUnit::Requests,
             amount: per_second.max(1),
             per: Duration::from_secs(1),
-            shape: LimitShape::Bucket,
+            // A bucket would let twice as many go in the first second.
+            shape: LimitShape::Window,
             source: "a bound of our own: no provider publishes one",
             as_of: "2026-08",
         };
@@ -90,11 +92,13 @@ impl OAuthExchange {
 
     async fn send(&self, request: &ExchangeRequest, endpoint: &TokenEndpoint) -> Result<TokenSet, ExchangeFailure> {
         let host = endpoint.url.host_str().unwrap_or_default();
-        let app: Arc<str> = format!("{}@{host}", request.credential.client_id()).into();
+        let app: Arc<str> = format!("{}@{host} {}", request.credential.client_id(), kind(&request.credential)).into();
         let path = BudgetPath::new(&app, &request.tenant, &request.connection, None);
-        let permit = self.budget.acquire(&path, Cost::READ, MAX_WAIT).await.map_err(|error| down(&error))?;
-        let (clock, sent_at) = (&self.stack.0.clock, self.stack.0.clock.now());
-        let started = clock.monotonic();
+        let clock = &self.stack.0.clock;
+        let asked = clock.monotonic();
+        let permit = self.budget.acquire(&path, Cost::READ, MAX_WAIT).await;
+        let permit = permit.map_err(|error| down(&error, clock.monotonic().saturating_sub(asked)))?;
+        let (sent_at, started) = (clock.now(), clock.monotonic());
         let wire = Arc::new(Wire::new(&self.stack, &request.settings.allow_private_hosts));
         let result = grant(&wire, request, endpoint).await?;
         let latency = clock.monotonic().saturating_sub(started);
@@ -161,6 +165,11 @@ async fn grant(
     }
 }
 
+/// Each kind of grant is counted by itself: refreshes that are throttled must not keep anybody from signing in anew.
+fn kind(credential: &Credential) -> &'static str {
+    if credential.uses_refresh_token() { "refresh_token" } else { "client_credentials" }
+}
+
 /// Takes the token out of an answer.
 fn accepted(answer: &TokenAnswer, request: &ExchangeRequest) -> Result<TokenSet, ExchangeFailure> {
     let access = answer.access_token().secret();
@@ -208,9 +217,10 @@ fn secrets(request: &ExchangeRequest) -> Vec<&Secret> {
     secrets
 }
 
-/// The budget has no room: the provider asked to wait, or very many connections sign in.
-fn down(error: &Error) -> ExchangeFailure {
-    let wait = error.retry_after().map_or(Retry::Later, Retry::After);
+/// The budget has no room: the provider asked to wait, which is known at once, or very many connections sign in. These
+/// must not all be sent back at the same time, so no time is named to them.
+fn down(error: &Error, in_line: Duration) -> ExchangeFailure {
+    let wait = error.retry_after().filter(|_| in_line < MAX_WAIT).map_or(Retry::Later, Retry::After);
     let message = format!("the exchange was not sent: {}", error.message());
     ExchangeFailure {
         cause: Cause::ProviderDown,

@@ -4,45 +4,80 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::Disk;
+use super::room::RESERVE;
 
 const STEP: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Ballast {
+    dir: PathBuf,
     path: PathBuf,
     disk: Disk,
+    bytes: u64,
     held: AtomicBool,
 }
 
 impl Ballast {
-    /// Makes sure there is a ballast of `bytes`. Without room for one there is none: that is what it is for.
+    /// Makes sure there is a ballast of `bytes`, or of what there is room for.
     pub(super) fn hold(dir: &Path, disk: &Disk, bytes: u64) -> Self {
-        let path = dir.join("ballast");
-        let present = std::fs::metadata(&path).is_ok_and(|found| found.len() == bytes);
-        let held = present || bytes > 0 && fill(disk, &path, bytes).is_ok();
-        let ballast = Self { path, disk: disk.clone(), held: AtomicBool::new(held) };
-        if !held {
-            ballast.give_up();
+        let ballast = Self {
+            dir: dir.to_owned(),
+            path: path(dir),
+            disk: disk.clone(),
+            bytes,
+            held: AtomicBool::new(bytes == 0 || length(&path(dir)) == bytes),
+        };
+        if !ballast.take_up() {
+            ballast.take_what_fits();
         }
         ballast
     }
 
-    /// Takes the room up again, if there is any.
-    pub(super) fn take_up(&self, bytes: u64) -> bool {
-        let held = bytes == 0 || self.held.load(Ordering::Relaxed) || fill(&self.disk, &self.path, bytes).is_ok();
-        if !held {
-            self.give_up();
-        }
-        self.held.store(held, Ordering::Relaxed);
-        held
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
     }
 
-    /// Frees the room; true if there was some to free.
-    pub(super) fn give_up(&self) -> bool {
-        // Nothing depends on the file being gone, and it may be gone already.
-        let removed = self.disk.remove(&self.path).is_ok();
-        self.held.swap(false, Ordering::Relaxed) && removed
+    /// Takes all of the room up again, if it is there and leaves the reserve; whether it is held now.
+    pub(super) fn take_up(&self) -> bool {
+        if !self.is_held() {
+            let room = self.disk.room(&self.dir).saturating_add(length(&self.path));
+            self.held.store(room >= self.bytes + RESERVE && self.fill(self.bytes), Ordering::Relaxed);
+        }
+        self.is_held()
     }
+
+    /// Takes up what there is room for beside the reserve, so that nobody else does before the store opens again.
+    pub(super) fn take_what_fits(&self) {
+        let room = self.disk.room(&self.dir).saturating_add(length(&self.path));
+        let bytes = room.saturating_sub(RESERVE).min(self.bytes);
+        if !self.is_held() && bytes > 0 {
+            self.held.store(self.fill(bytes) && bytes == self.bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Frees the room.
+    pub(super) fn give_up(&self) {
+        // Nothing depends on the file being gone, and it may be gone already.
+        let _ = self.disk.remove(&self.path);
+        self.held.store(self.bytes == 0, Ordering::Relaxed);
+    }
+
+    fn fill(&self, bytes: u64) -> bool {
+        let filled = fill(&self.disk, &self.path, bytes).is_ok();
+        if !filled {
+            // Half a ballast that takes the last of the room is worse than none.
+            let _ = self.disk.remove(&self.path);
+        }
+        filled
+    }
+}
+
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join("ballast")
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |found| found.len())
 }
 
 /// Zeros, not a hole: a hole takes no room.

@@ -4,9 +4,12 @@
 //! leave it, writes all of them as one frame, syncs once, applies them to the state, and only then answers. So a batch
 //! costs a share of one sync, an answer means durable and readable, and there is nothing to lock across a sync.
 //!
-//! What fails, and what it means: a precondition concerns its batch alone. No room (`StoreFull`) takes the frame back,
-//! and writing goes on when there is room. Any other failure of a write or sync leaves it unknown what the disk holds:
-//! the store is poisoned, answers nothing more, and opening it again decides.
+//! What fails, and what it means: a precondition concerns its batch alone. Without room for a group (`room`) it is
+//! refused, `StoreFull`, before anything is written; if the disk fills up faster than that, the frame is taken back. In
+//! both cases writing goes on when there is room. If the frame found room and the state did not, the group counts: its
+//! changes are laid over the state, and before the next group the state is opened again. Any other failure of a write
+//! or sync leaves it unknown what the disk holds: the store is poisoned, answers nothing more, and opening it again
+//! decides.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -16,24 +19,34 @@ use tokio::sync::oneshot;
 
 use super::super::resolve::resolve;
 use super::super::{CommitSeq, export};
+use super::acked::Acked;
 use super::frame::{self, Point};
 use super::journal::{AppendError, Journal, sort};
-use super::keeper::Keeper;
+use super::keeper::{Errand, Keeper};
 use super::lock::Lock;
 use super::mark::{self, Mark};
 use super::overlay::Overlay;
 use super::queue::{Control, Request, Work};
 use super::shared::Shared;
 use super::snapshot::{self, Snapshot};
+use super::state::Changes;
 use crate::error::{Error, ErrorKind, Result};
+
+/// What the committer writes down about the journal.
+pub(super) struct Notes {
+    pub(super) mark: Mark,
+    pub(super) acked: Acked,
+}
 
 pub(super) struct Committer {
     shared: Arc<Shared>,
     journal: Journal,
     keeper: Keeper,
-    mark: Mark,
+    notes: Notes,
     /// Bytes appended since the keeper was last told.
     grown: u64,
+    /// True once the keeper was sent to make room, until a group was written.
+    relief_sent: bool,
     lock: Lock,
 }
 
@@ -45,8 +58,8 @@ struct Group<'a> {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, journal: Journal, keeper: Keeper, mark: Mark, lock: Lock) -> Self {
-        Self { shared, journal, keeper, mark, grown: 0, lock }
+    pub(super) fn new(shared: Arc<Shared>, notes: Notes, journal: Journal, keeper: Keeper, lock: Lock) -> Self {
+        Self { shared, journal, keeper, notes, grown: 0, relief_sent: false, lock }
     }
 
     /// Works until the store is closed or let go of.
@@ -90,20 +103,58 @@ impl Committer {
 
     /// The outcome of each batch, or the error that befell them all.
     fn commit(&mut self, batches: &[super::super::Batch]) -> Result<Vec<Result<CommitSeq>>> {
-        self.shared.check_room()?;
+        self.restore()?;
         let shared = self.shared.clone();
         let at = self.journal.head();
         let mut group = Group { overlay: Overlay::new(&shared.state), payload: Vec::new(), count: 0 };
         let results = batches.iter().map(|batch| group.add(batch, at)).collect();
         if group.count > 0 {
             let (frame, next) = frame::encode(at, group.count, &group.payload)?;
+            self.find_room(frame.len() as u64)?;
             self.append(&frame, next)?;
-            let changes = group.overlay.into_changes();
-            shared.state.apply(&changes, next).map_err(|error| shared.poison(&error))?;
+            self.apply(group.overlay.into_changes(), next)?;
             shared.advance(next.seq);
+            self.notes.acked.note(next.seq);
+            self.relief_sent = false;
             self.tell_keeper(frame.len() as u64);
         }
         Ok(results)
+    }
+
+    /// Opens the state again if it ran out of room.
+    fn restore(&self) -> Result<()> {
+        if !self.shared.state.is_stuck() {
+            return Ok(());
+        }
+        self.shared.check_room(0)?;
+        self.shared.reopen_state(self.journal.head())
+    }
+
+    fn find_room(&mut self, frame: u64) -> Result<()> {
+        self.shared.check_room(frame).inspect_err(|_| self.relieve())
+    }
+
+    /// What fills the disk may be the journal, which a snapshot makes superfluous.
+    fn relieve(&mut self) {
+        if !std::mem::replace(&mut self.relief_sent, true) {
+            let rolled = if self.journal.is_fresh() { Ok(()) } else { self.roll() };
+            if rolled.is_ok() {
+                self.keeper.wake(Errand::Relief);
+            }
+        }
+    }
+
+    /// The group is durable; what the state says to it can no longer change that.
+    fn apply(&self, changes: Changes, next: Point) -> Result<()> {
+        let shared = &self.shared;
+        match shared.state.apply(&changes, next) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::StoreFull || shared.is_short_of_room() => {
+                shared.full(error);
+                shared.state.lay_over(changes, next)
+            }
+            Err(error) => Err(shared.poison(&error)),
+        }
     }
 
     fn append(&mut self, frame: &[u8], next: Point) -> Result<()> {
@@ -136,16 +187,16 @@ impl Committer {
 
     fn name_segment(&mut self) -> Result<()> {
         let segment = self.journal.first();
-        if self.mark.segment == segment {
+        if self.notes.mark.segment == segment {
             return Ok(());
         }
-        self.write_mark(Mark { segment, ..self.mark })
+        self.write_mark(Mark { segment, ..self.notes.mark })
     }
 
     fn write_mark(&mut self, mark: Mark) -> Result<()> {
         let written = mark::write(&self.shared.disk, &self.shared.layout.root, mark);
         written.map_err(|error| self.failed(sort(error)))?;
-        self.mark = mark;
+        self.notes.mark = mark;
         Ok(())
     }
 
@@ -153,7 +204,7 @@ impl Committer {
         self.grown += bytes;
         if self.grown >= self.shared.options.checkpoint_bytes {
             self.grown = 0;
-            self.keeper.wake();
+            self.keeper.wake(Errand::Checkpoint);
         }
     }
 
@@ -162,6 +213,12 @@ impl Committer {
             return Err(export::not_empty(CommitSeq(self.journal.head().seq)));
         }
         let (shared, dir) = (self.shared.clone(), self.shared.layout.snapshots());
+        let bytes = std::fs::metadata(draft).map_or(0, |found| found.len());
+        if let Err(error) = shared.check_room(bytes) {
+            // It is worth nothing now; its room may be worth a lot.
+            let _ = shared.disk.remove(draft);
+            return Err(error);
+        }
         let installed = snapshot::install(&dir, &shared.disk, draft, at).map_err(|error| {
             Error::new(ErrorKind::StorePoisoned, "import store", "the archive could not be put in place").source(error)
         });
@@ -169,6 +226,7 @@ impl Committer {
         installed.and_then(|snapshot| self.fill(&snapshot)).map_err(|error| shared.poison(&error))?;
         self.roll_to(at)?;
         shared.advance(at.seq);
+        self.notes.acked.note(at.seq);
         Ok(CommitSeq(at.seq))
     }
 
@@ -180,15 +238,17 @@ impl Committer {
 
     fn finish(&mut self) -> Result<()> {
         self.keeper.stop();
-        self.shared.state.flush().map_err(|error| self.shared.poison(&error))?;
+        self.shared.prepare_end();
+        self.shared.flush()?;
         self.journal.trim().map_err(|error| self.failed(AppendError::Broken(error)))?;
         let closed_at = Some(self.journal.head().seq);
-        self.write_mark(Mark { closed_at, ..self.mark })
+        self.write_mark(Mark { closed_at, ..self.notes.mark })
     }
 
     fn give_back(mut self) {
         self.keeper.stop();
         self.shared.state.close();
+        self.shared.conclude_end();
         drop(self.lock);
     }
 }

@@ -1,6 +1,6 @@
 //! Every change this engine makes to its own files, in one place, with a seam for tests that fail or record them.
 //!
-//! sled writes its own files itself; they are rebuildable, so nothing here covers them.
+//! sled writes its own files itself; they are rebuildable, so nothing here covers them but their sync.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -15,6 +15,8 @@ use crate::error::{Error, ErrorKind};
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub, reason = "only tests bring a hook"))]
 #[non_exhaustive]
 pub enum DiskOp<'a> {
+    /// A folder is created.
+    CreateDir(&'a Path),
     /// A file is created, empty.
     Create(&'a Path),
     /// Bytes are written at an offset.
@@ -39,6 +41,11 @@ pub trait DiskHook: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// Those the test wants to see.
     fn before(&self, op: DiskOp<'_>) -> io::Result<()>;
+
+    /// How much room the store is to believe there is, where `found` was found.
+    fn room(&self, found: u64) -> u64 {
+        found
+    }
 }
 
 /// The disk, perhaps with a hook.
@@ -48,6 +55,27 @@ pub(super) struct Disk(pub(super) Option<Arc<dyn DiskHook>>);
 impl Disk {
     fn hook(&self, op: DiskOp<'_>) -> io::Result<()> {
         self.0.as_ref().map_or(Ok(()), |hook| hook.before(op))
+    }
+
+    /// How many bytes fit on the disk under `path`. One that does not say is taken at its word when it refuses a write.
+    pub(super) fn room(&self, path: &Path) -> u64 {
+        let found = fs2::available_space(path).unwrap_or(u64::MAX);
+        self.0.as_ref().map_or(found, |hook| hook.room(found))
+    }
+
+    /// A folder, and those it lies in as far as they are missing, each durable in the one it lies in.
+    pub(super) fn create_dirs(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        let outer = parent(path);
+        self.create_dirs(outer)?;
+        self.hook(DiskOp::CreateDir(path))?;
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        self.sync_dir(outer)
     }
 
     /// A new file open for reading and writing; one of that name must not exist.
@@ -134,12 +162,15 @@ pub(super) struct Draft {
     file: File,
     path: PathBuf,
     offset: u64,
+    /// Room it leaves to others.
+    spare: u64,
 }
 
 impl Draft {
-    pub(super) fn create(disk: &Disk, path: &Path) -> io::Result<Self> {
+    /// A new draft that ends as on a full disk before it takes the last `spare` bytes of room.
+    pub(super) fn create(disk: &Disk, path: &Path, spare: u64) -> io::Result<Self> {
         disk.remove(path)?;
-        Ok(Self { disk: disk.clone(), file: disk.create(path)?, path: path.to_owned(), offset: 0 })
+        Ok(Self { disk: disk.clone(), file: disk.create(path)?, path: path.to_owned(), offset: 0, spare })
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -149,6 +180,9 @@ impl Draft {
 
 impl io::Write for &mut Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.disk.room(parent(&self.path)) < self.spare + bytes.len() as u64 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.disk.write_at(&self.file, &self.path, self.offset, bytes)?;
         self.offset += bytes.len() as u64;
         Ok(bytes.len())

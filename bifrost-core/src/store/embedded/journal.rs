@@ -90,9 +90,14 @@ impl Journal {
         number_of(&self.path).unwrap_or_default()
     }
 
+    /// True when the current segment holds no frame.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.offset == SEGMENT_HEADER_LEN
+    }
+
     /// True when a frame of this length should go into a new segment.
     pub(super) fn is_full_for(&self, length: usize) -> bool {
-        self.offset > SEGMENT_HEADER_LEN && self.offset + length as u64 > self.segment_bytes
+        !self.is_fresh() && self.offset + length as u64 > self.segment_bytes
     }
 
     /// Goes on in a new segment after `head`; returns the one that is now closed.
@@ -121,8 +126,11 @@ impl Journal {
     fn write(&mut self, frame: &[u8]) -> io::Result<()> {
         let end = self.offset + frame.len() as u64;
         while self.laid_out < end {
-            self.disk.write_at(&self.file, &self.path, self.laid_out, &ZEROS)?;
-            self.laid_out += STEP as u64;
+            // No further than the segment goes, unless the frame does.
+            let wanted = self.segment_bytes.max(end) - self.laid_out;
+            let step = STEP.min(usize::try_from(wanted).unwrap_or(STEP));
+            self.disk.write_at(&self.file, &self.path, self.laid_out, &ZEROS[..step])?;
+            self.laid_out += step as u64;
         }
         self.disk.write_at(&self.file, &self.path, self.offset, frame)
     }

@@ -6,9 +6,18 @@ use std::thread::JoinHandle;
 
 use super::shared::Shared;
 
+/// What the keeper is woken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// A checkpoint, and a snapshot when there is enough journal for one.
+    Checkpoint,
+    /// A snapshot whatever there is, so that the journal before it gives its room back.
+    Relief,
+}
+
 #[derive(Debug)]
 pub(super) struct Keeper {
-    wake: Option<SyncSender<()>>,
+    wake: Option<SyncSender<Errand>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -20,10 +29,10 @@ impl Keeper {
         Ok(Self { wake: Some(wake), thread: Some(thread) })
     }
 
-    /// Asks for a checkpoint; one that is asked for already counts for both.
-    pub(super) fn wake(&self) {
+    /// Sends it on its way; while one errand waits, others need not.
+    pub(super) fn wake(&self, errand: Errand) {
         if let Some(wake) = &self.wake {
-            let _ = wake.try_send(());
+            let _ = wake.try_send(errand);
         }
     }
 
@@ -37,9 +46,9 @@ impl Keeper {
     }
 }
 
-fn work(shared: &Shared, woken: &Receiver<()>) {
-    while woken.recv().is_ok() {
-        if let Err(error) = shared.maintain(false) {
+fn work(shared: &Shared, woken: &Receiver<Errand>) {
+    while let Ok(errand) = woken.recv() {
+        if let Err(error) = shared.maintain(errand == Errand::Relief) {
             tracing::warn!(path = %shared.layout.root.display(), %error, "the store could not take a checkpoint");
         }
     }

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `lock` | the kernel's lock, and who holds it |
 //! | `mark` | what ought to be found here |
+//! | `acked` | the last batch that was acknowledged |
 //! | `journal/` | segments of framed groups, since the last snapshot |
 //! | `snapshots/` | the last snapshot, an archive like any export |
 //! | `state/` | sled; moved to `state.damaged/` when it cannot be used |
@@ -23,8 +24,10 @@
 //! | `journal`, `frame` | the journal on disk |
 //! | `state`, `record`, `meta`, `pin` | the state in sled, and views of it held in place |
 //! | `snapshot`, `keeper`, `shared` | checkpoints and snapshots, refusals |
-//! | `recovery`, `replay`, `mark`, `lock`, `ballast`, `disk` | opening, and the folder's other files |
+//! | `recovery`, `replay`, `mark`, `acked`, `lock` | opening, and the folder's other files |
+//! | `disk`, `room`, `ballast` | the disk, and what happens when it is full |
 
+mod acked;
 mod ballast;
 mod committer;
 mod disk;
@@ -41,6 +44,7 @@ mod queue;
 mod record;
 mod recovery;
 mod replay;
+mod room;
 mod shared;
 mod snapshot;
 mod state;
@@ -62,7 +66,8 @@ use super::export::{ArchiveReader, ArchiveWriter, not_empty};
 use super::key::{Key, Prefix};
 use super::{Batch, CommitSeq, Scan, ScanPage, Store, StoreHealth, Usage, Versioned, blocking};
 use crate::error::{Error, ErrorKind, Result};
-use committer::Committer;
+use acked::Acked;
+use committer::{Committer, Notes};
 use disk::{Disk, Draft, open_failed};
 use frame::Point;
 use journal::Journal;
@@ -136,18 +141,21 @@ fn no_answer() -> Error {
 fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
     options.check()?;
     let disk = Disk(options.hook.clone());
-    std::fs::create_dir_all(path).map_err(|error| open_failed(path, error))?;
+    disk.create_dirs(path).map_err(|error| open_failed(path, error))?;
     let mut lock = Lock::take(path)?;
     let layout = Layout { root: lock.dir().to_owned() };
     for dir in [layout.journal(), layout.snapshots()] {
-        std::fs::create_dir_all(&dir).map_err(|error| open_failed(&dir, error))?;
+        disk.create_dirs(&dir).map_err(|error| open_failed(&dir, error))?;
     }
+    room::make(&layout, &disk).map_err(|error| open_failed(&layout.root, error))?;
     let recovered = recovery::recover(&layout, &options, &disk)?;
     lock.note(recovered.epoch)?;
     let failed = |error| open_failed(path, error);
     let journal = Journal::begin(&layout.journal(), &disk, recovered.head, options.segment_bytes).map_err(failed)?;
     let mark = Mark { epoch: recovered.epoch, segment: journal.first(), closed_at: None };
+    let acked = Acked::begin(&layout.root, &disk, recovered.head.seq).map_err(failed)?;
     mark::write(&disk, &layout.root, mark).map_err(failed)?;
+    // A process that made the folder may have ended before it was durable.
     disk.sync_dir(disk::parent(&layout.root)).map_err(failed)?;
     let shared = Arc::new(Shared::new(Opened {
         layout,
@@ -160,7 +168,7 @@ fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
         report: recovered.report,
     }));
     let keeper = Keeper::start(shared.clone()).map_err(failed)?;
-    let committer = Committer::new(shared.clone(), journal, keeper, mark, lock);
+    let committer = Committer::new(shared.clone(), Notes { mark, acked }, journal, keeper, lock);
     std::thread::Builder::new()
         .name("bifrost-store-committer".to_owned())
         .spawn(move || committer.run())
@@ -218,7 +226,7 @@ impl Store for EmbeddedStore {
         let (disk, draft) = (self.shared.disk.clone(), path.clone());
         let at = blocking("import store", move || {
             let failed = |error| open_failed(&path, error);
-            let mut draft = Draft::create(&disk, &path).map_err(failed)?;
+            let mut draft = Draft::create(&disk, &path, room::SPARE).map_err(failed)?;
             let taken = take_in(&mut draft, source).and_then(|at| {
                 draft.sync().map_err(failed)?;
                 Ok(at)

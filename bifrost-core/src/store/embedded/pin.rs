@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::super::export::{ArchiveEntry, ArchiveWriter};
 use super::super::key::Key;
-use super::super::{CommitSeq, ScanPage, Versioned};
+use super::super::{CommitSeq, ScanPage, Versioned, full};
 use super::frame::Point;
 use super::state::{Changes, State};
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -37,6 +37,8 @@ struct Kept {
     passed: Option<Key>,
     records: BTreeMap<Key, Option<Versioned>>,
     bytes: usize,
+    /// The state was opened again under it.
+    ended: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -55,6 +57,15 @@ impl Pins {
             }
         }
         Ok(())
+    }
+}
+
+impl Pins {
+    /// Nobody keeps anything for the pins there are any more.
+    pub(super) fn end(&self) {
+        for pin in lock(&self.0).drain(..).filter_map(|pin| pin.upgrade()) {
+            lock(&pin).ended = true;
+        }
     }
 }
 
@@ -133,6 +144,9 @@ impl<'a> Pin<'a> {
         let kept = &self.kept;
         let (entries, passed) = self.state.stride(self.cursor.as_ref(), STRIDE, |page| {
             let mut kept = lock(kept);
+            if kept.ended {
+                return Err(full());
+            }
             let entries = kept.correct(page);
             Ok((entries, kept.passed.clone()))
         })?;
@@ -165,6 +179,7 @@ fn fell_behind() -> Error {
 mod tests {
     use bytes::Bytes;
 
+    use super::super::disk::Disk;
     use super::*;
 
     fn write(state: &State, seq: u64) {
@@ -187,7 +202,7 @@ mod tests {
     #[test]
     fn a_crowded_export_gives_up() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+        let state = State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap();
         write(&state, 1);
         let (mut pin, _) = crowded(&state, Patience::GiveUp);
         assert_eq!(pin.next().unwrap_err().kind(), ErrorKind::Overloaded);
@@ -196,7 +211,7 @@ mod tests {
     #[test]
     fn a_crowded_snapshot_holds_commits_until_it_is_done() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+        let state = State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap();
         write(&state, 1);
         let (mut pin, mut seen) = crowded(&state, Patience::HoldCommits);
         seen += pin.next().unwrap().unwrap().len();

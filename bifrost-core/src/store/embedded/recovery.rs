@@ -3,15 +3,16 @@
 //! Three parts hold history: the journal (every group since the last snapshot), the state, and the snapshot. A base is a
 //! point to start from: the state where it stands, a snapshot, or nothing at all. From a base, the journal's frames are
 //! followed as long as each begins where the one before ended and names its hash. A base is good when this reaches the
-//! last batch that is known to have been acknowledged: the farthest of state, snapshots, journal, and of the mark if
-//! the store was closed in order. The state is preferred, then the newest snapshot, then nothing.
+//! last batch that is known to have been acknowledged: the farthest of state, snapshots, journal, the note of what was
+//! acknowledged, and of the mark if the store was closed in order. The state is preferred, then the newest snapshot, then nothing.
 //!
 //! | journal | state | snapshot | what happens |
 //! |---|---|---|---|
 //! | whole | whole | whole, or none yet | the state is used, groups after it are replayed |
 //! | whole | whole | damaged | the same; a new snapshot is taken |
 //! | whole | missing, refusing, damaged, behind, of another store | whole, or none yet | the state is moved aside and rebuilt |
-//! | torn at its end | behind that | any | the end was never acknowledged: it is cut off, and the report says so |
+//! | torn after what was noted as acknowledged | behind that | any | the end is cut off, and the report says so |
+//! | torn before that | behind that | behind that | refused: `AcknowledgedDataMissing` |
 //! | torn at its end | holds what is torn | any | nothing is lost; a new snapshot is taken |
 //! | damaged in the middle | past the damage | any | nothing is lost; a new snapshot is taken |
 //! | damaged in the middle | before the damage | past the damage | rebuilt from the snapshot |
@@ -22,23 +23,24 @@
 //! | of another store than state and snapshot | | | refused: `StoreCorrupt` |
 //!
 //! So damage to one of the three costs time, except where only the journal held something, which is while the store is
-//! open and after a crash: then damage to its middle is refused by name, never passed over. A bad end of the journal
-//! after a crash cannot be told from a group that was being written; it is cut and reported.
+//! open and after a crash: then damage is refused by name, never passed over. The note is not synced, so after a power
+//! cut it may be behind; a bad end of the journal after it cannot be told from a group that was being written.
 //!
 //! Whenever journal and snapshot alone could not rebuild the store any more, a snapshot is taken before it is used.
 //! With `accept_loss` an operator takes what the farthest base reaches; the report says what is gone.
 
 use std::path::Path;
 
-use super::EmbeddedOptions;
 use super::disk::{Disk, open_failed};
 use super::frame::Point;
 use super::journal::{self, ClosedSegment, Survey};
 use super::mark::{self, Found, Mark};
 use super::replay::{Reach, reach, replay};
+use super::room::RESERVE;
 use super::shared::Layout;
 use super::snapshot::{self, Snapshot};
 use super::state::State;
+use super::{EmbeddedOptions, acked};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A store brought back, before it takes anything new.
@@ -94,6 +96,21 @@ pub(super) fn recover(layout: &Layout, options: &EmbeddedOptions, disk: &Disk) -
     recovery.finish(&finds, state, reach.end)
 }
 
+/// The state alone, opened again under the store that is in use: at `head`, from whatever reaches it. All of it is
+/// read, for it was left in the middle of something.
+pub(super) fn reopen_state(layout: &Layout, options: &EmbeddedOptions, disk: &Disk, head: Point) -> Result<State> {
+    let options = options.clone().with_verify_on_open(true).with_accept_loss(false);
+    let mut recovery = Recovery { layout, options: &options, disk, report: Vec::new() };
+    let mut finds = recovery.find()?;
+    let known = recovery.known(&finds)?;
+    let (base, reach) = recovery.choose(&finds, &known)?;
+    let state = recovery.bring_to(&mut finds, base, reach.end)?;
+    if state.at()? == head {
+        return Ok(state);
+    }
+    Err(Error::new(ErrorKind::StoreCorrupt, "reopen state", "journal and snapshot lead elsewhere than they did"))
+}
+
 impl Recovery<'_> {
     fn failed(&self) -> impl Fn(std::io::Error) -> Error + use<'_> {
         |error| open_failed(&self.layout.root, error)
@@ -130,7 +147,7 @@ impl Recovery<'_> {
         if !path.exists() {
             return Ok((None, false));
         }
-        match State::open(&path, self.options.cache_bytes, self.options.verify_on_open) {
+        match State::open(&path, self.disk, self.options.cache_bytes, self.options.verify_on_open) {
             Ok(state) => Ok((Some(state), false)),
             // No room says nothing about the state.
             Err(error) if error.kind() == ErrorKind::StoreFull => Err(error),
@@ -150,7 +167,8 @@ impl Recovery<'_> {
             Found::Missing | Found::Damaged => None,
         };
         let closed_at = mark.and_then(|mark| mark.closed_at);
-        let last = finds.survey.last().max(state).max(snapshot).max(closed_at.unwrap_or(0));
+        let acked = acked::read(&self.layout.root);
+        let last = finds.survey.last().max(state).max(snapshot).max(closed_at.unwrap_or(0)).max(acked);
         let has = |first| finds.survey.segments.iter().any(|segment| segment.first == first);
         let certain = match mark {
             Some(mark) => closed_at.is_some() || has(mark.segment),
@@ -253,12 +271,13 @@ impl Recovery<'_> {
         Ok(state)
     }
 
-    /// Keeps the last bad state for whoever wants to know why.
+    /// Keeps the last bad state for whoever wants to know why, if there is room for two.
     fn move_aside(&mut self) -> Result<()> {
-        let (path, aside) = (self.layout.state(), self.layout.root.join("state.damaged"));
-        match std::fs::remove_dir_all(&aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(open_failed(&aside, error)),
-            _ => {}
+        let (path, aside) = (self.layout.state(), self.layout.damaged_state());
+        remove_folder(&aside)?;
+        if self.disk.room(&self.layout.root) < RESERVE + length(&path.join("db")) {
+            self.say("the state that could not be used was removed, for want of room");
+            return remove_folder(&path);
         }
         let moved = self.disk.rename(&path, &aside).and_then(|()| self.disk.sync_dir(&self.layout.root));
         moved.map_err(|error| open_failed(&path, error))?;
@@ -267,7 +286,7 @@ impl Recovery<'_> {
     }
 
     fn rebuild(&self, finds: &Finds, base: Base) -> Result<State> {
-        let state = State::open(&self.layout.state(), self.options.cache_bytes, false)?;
+        let state = State::open(&self.layout.state(), self.disk, self.options.cache_bytes, false)?;
         if let Base::Snapshot(index) = base {
             let snapshot = &finds.snapshots[index];
             let mut reader = snapshot::open(snapshot)?;
@@ -282,7 +301,7 @@ impl Recovery<'_> {
         let mut snapshot_bytes = finds.snapshots.first().map_or(0, |snapshot| length(&snapshot.path));
         if self.must_snapshot(finds, head)? {
             state.flush()?;
-            let (_, bytes) = snapshot::take(&self.layout.snapshots(), self.disk, &state)?;
+            let (_, bytes) = snapshot::take(&self.layout.snapshots(), self.disk, &state, 0)?;
             snapshot_bytes = bytes;
             for segment in segments.drain(..) {
                 self.disk.remove(&segment.path).map_err(self.failed())?;
@@ -327,12 +346,22 @@ impl Recovery<'_> {
                 survey.last()
             ));
         }
-        if last.bytes > last.end && head.seq > 0 {
-            let file = std::fs::File::options().write(true).open(&last.path).map_err(self.failed())?;
-            let cut = self.disk.set_len(&file, &last.path, last.end);
-            cut.and_then(|()| self.disk.sync(&file, &last.path)).map_err(self.failed())?;
+        if head.seq == 0 {
+            return Ok(());
         }
-        Ok(())
+        let file = std::fs::File::options().write(true).open(&last.path).map_err(self.failed())?;
+        if last.bytes > last.end {
+            self.disk.set_len(&file, &last.path, last.end).map_err(self.failed())?;
+        }
+        // The process may have ended between a write and its sync, and from here on the group counts.
+        self.disk.sync(&file, &last.path).map_err(self.failed())
+    }
+}
+
+fn remove_folder(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(open_failed(path, error)),
+        _ => Ok(()),
     }
 }
 

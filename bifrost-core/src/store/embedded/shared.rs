@@ -8,10 +8,11 @@ use super::super::full;
 use super::EmbeddedOptions;
 use super::ballast::Ballast;
 use super::disk::Disk;
+use super::frame::Point;
 use super::journal::ClosedSegment;
 use super::queue::Queue;
-use super::snapshot;
 use super::state::State;
+use super::{recovery, room, snapshot};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where things lie.
@@ -31,6 +32,11 @@ impl Layout {
 
     pub(super) fn state(&self) -> PathBuf {
         self.root.join("state")
+    }
+
+    /// Where the last state that could not be used is kept.
+    pub(super) fn damaged_state(&self) -> PathBuf {
+        self.root.join("state.damaged")
     }
 }
 
@@ -76,8 +82,10 @@ pub(super) struct Opened {
 
 impl Shared {
     pub(super) fn new(opened: Opened) -> Self {
+        let ballast = Ballast::hold(&opened.layout.root, &opened.disk, opened.options.ballast_bytes);
         Self {
-            ballast: Ballast::hold(&opened.layout.root, &opened.disk, opened.options.ballast_bytes),
+            refusal: Mutex::new((!ballast.is_held()).then_some(Refusal::Full)),
+            ballast,
             layout: opened.layout,
             options: opened.options,
             disk: opened.disk,
@@ -85,7 +93,6 @@ impl Shared {
             state: opened.state,
             report: opened.report,
             last: AtomicU64::new(opened.last),
-            refusal: Mutex::new(None),
             segments: Mutex::new(opened.segments),
             maintenance: Mutex::new(opened.snapshot_bytes),
         }
@@ -115,28 +122,64 @@ impl Shared {
         }
     }
 
-    /// After the disk was full: goes on once there is room for the ballast again, so that what was freed for closing
-    /// is not eaten up by writing.
-    pub(super) fn check_room(&self) -> Result<()> {
+    /// Whether there is room for a group of this length. After the disk was full, only once there is room for the
+    /// ballast as well, so that what was freed for closing is not eaten up by writing.
+    pub(super) fn check_room(&self, frame: u64) -> Result<()> {
         let mut refusal = lock(&self.refusal);
-        if matches!(*refusal, Some(Refusal::Full)) {
-            if !self.ballast.take_up(self.options.ballast_bytes) {
-                return Err(full());
-            }
-            *refusal = None;
+        let was_full = match &*refusal {
+            Some(Refusal::Poisoned(why)) => return Err(poisoned("commit batch", why)),
+            Some(Refusal::Full) => true,
+            None => false,
+        };
+        let has_room =
+            (!was_full || self.ballast.take_up()) && self.disk.room(&self.layout.root) >= room::needed(frame);
+        if !has_room && !was_full {
+            self.warn_full();
         }
-        Ok(())
+        *refusal = (!has_room).then_some(Refusal::Full);
+        if has_room { Ok(()) } else { Err(full()) }
     }
 
-    /// Notes that the disk is full.
-    pub(super) fn full(&self, error: std::io::Error) -> Error {
+    /// Notes that the disk was full where there should have been room.
+    pub(super) fn full(&self, error: impl std::error::Error + Send + Sync + 'static) -> Error {
         let mut refusal = lock(&self.refusal);
         if !matches!(*refusal, Some(Refusal::Poisoned(_))) {
             *refusal = Some(Refusal::Full);
         }
         self.ballast.give_up();
-        tracing::warn!(path = %self.layout.root.display(), "the disk is full: the store takes no writes");
+        self.warn_full();
         full().source(error)
+    }
+
+    fn warn_full(&self) {
+        tracing::warn!(path = %self.layout.root.display(), "the disk is full: the store takes no writes");
+    }
+
+    /// True when a failure without a reason is best explained by a full disk.
+    pub(super) fn is_short_of_room(&self) -> bool {
+        self.disk.room(&self.layout.root) < room::SPARE
+    }
+
+    /// Before the store ends: what was kept for this is given up if there is need.
+    pub(super) fn prepare_end(&self) {
+        if self.disk.room(&self.layout.root) < room::RESERVE {
+            self.ballast.give_up();
+        }
+    }
+
+    /// After it ended: what is left is kept for the next time.
+    pub(super) fn conclude_end(&self) {
+        self.ballast.take_what_fits();
+    }
+
+    /// After the state ran out of room: opens it again and brings it to `head`, as a restart would. Reads wait.
+    pub(super) fn reopen_state(&self, head: Point) -> Result<()> {
+        let _maintenance = lock(&self.maintenance);
+        let reopened = self.state.reopen(|| recovery::reopen_state(&self.layout, &self.options, &self.disk, head));
+        reopened.map_err(|error| match error.kind() {
+            ErrorKind::StoreFull => self.full(error),
+            _ => self.poison(&error),
+        })
     }
 
     /// Takes nothing more after `error`.
@@ -159,17 +202,25 @@ impl Shared {
         lock(&self.segments).push(segment);
     }
 
+    /// Makes the state durable. One that has no room for that is as good as ever for reading.
+    pub(super) fn flush(&self) -> Result<()> {
+        self.state.flush().map_err(|error| match error.kind() {
+            ErrorKind::StoreFull => self.full(error),
+            _ => self.poison(&error),
+        })
+    }
+
     /// Makes the state durable, and takes a snapshot when asked to or when enough journal has gathered for one.
     pub(super) fn maintain(&self, force_snapshot: bool) -> Result<()> {
         let mut snapshot_bytes = lock(&self.maintenance);
         self.check_poison("checkpoint store")?;
-        self.state.flush().map_err(|error| self.poison(&error))?;
+        self.flush()?;
         let gathered: u64 = lock(&self.segments).iter().map(|segment| segment.bytes).sum();
         // A snapshot costs what it is long, so it waits until the journal is longer.
         if !force_snapshot && gathered < self.options.snapshot_bytes.max(*snapshot_bytes) {
             return Ok(());
         }
-        match snapshot::take(&self.layout.snapshots(), &self.disk, &self.state) {
+        match snapshot::take(&self.layout.snapshots(), &self.disk, &self.state, room::SPARE / 2) {
             Ok((taken, bytes)) => {
                 *snapshot_bytes = bytes;
                 self.drop_segments(taken.at.seq)

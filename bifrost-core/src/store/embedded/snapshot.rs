@@ -77,14 +77,15 @@ pub(super) fn open(snapshot: &Snapshot) -> Result<ArchiveReader<File>> {
     Ok(reader)
 }
 
-/// Takes a snapshot of `state`. When this returns, it is durable, and older ones are gone.
-pub(super) fn take(dir: &Path, disk: &Disk, state: &State) -> Result<(Snapshot, u64)> {
+/// Takes a snapshot of `state`, unless that would leave less room than `spare`. When this returns, it is durable, and
+/// older ones are gone.
+pub(super) fn take(dir: &Path, disk: &Disk, state: &State, spare: u64) -> Result<(Snapshot, u64)> {
     let failed = |error: std::io::Error| {
         let kind = if is_full(&error) { ErrorKind::StoreFull } else { ErrorKind::StorePoisoned };
         Error::new(kind, "take snapshot", "the snapshot could not be written").source(error)
     };
     let draft_path = draft_path(dir, "snapshot");
-    let mut draft = Draft::create(disk, &draft_path).map_err(failed)?;
+    let mut draft = Draft::create(disk, &draft_path, spare).map_err(failed)?;
     let written = export(state, Patience::HoldCommits, &mut draft).and_then(|at| {
         draft.sync().map_err(failed)?;
         Ok(at)

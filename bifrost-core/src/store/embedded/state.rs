@@ -4,6 +4,10 @@
 //! sled is known to drop data or to panic on a damaged file, so every entrance is guarded: a panic becomes an error, and
 //! a sum over all records, carried in the same atomic batch as the records, tells whether any of them is missing.
 //!
+//! Once the engine has met a full disk it takes nothing more, and part of the group at hand may be in it. The journal
+//! has that group, so its changes are laid over the records and the state is stuck: it reads as it should, and takes
+//! nothing until it is opened again.
+//!
 //! One tree. Under meta: the point the state stands at, how many records there are, and their sum. While a state is
 //! being filled it has records but no meta, so half a state is never taken for a whole one.
 
@@ -12,7 +16,8 @@ use std::fs::File;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,12 +26,12 @@ use super::super::export::ArchiveEntry;
 use super::super::key::{Key, Prefix};
 use super::super::resolve::View;
 use super::super::{CommitSeq, MAX_SCAN_LIMIT, Scan, ScanPage, Usage, Versioned};
-use super::disk::{is_full, open_failed};
+use super::disk::{Disk, is_full, open_failed};
 use super::frame::Point;
 use super::meta::Meta;
 use super::pin::Pins;
 use super::record::{Head, MAX_PIECE, META, RECORD, record_key};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
 
 const META_KEY: [u8; 5] = [META, b'm', b'e', b't', b'a'];
 
@@ -35,17 +40,30 @@ pub(super) type Changes = BTreeMap<Key, Option<Versioned>>;
 
 /// The opened state.
 pub(super) struct State {
-    inner: RwLock<Option<Inner>>,
+    slot: RwLock<Slot>,
+    /// True when the engine has to be opened again before it takes anything.
+    stuck: AtomicBool,
     /// Held while a group is applied, and by whoever keeps groups from being applied.
     gate: Mutex<()>,
     pub(super) pins: Pins,
+}
+
+enum Slot {
+    Open(Inner),
+    /// It ran out of room, and again when it was to be opened.
+    Away,
+    Closed,
 }
 
 struct Inner {
     db: sled::Db,
     /// Our own descriptor of the engine's file: its flush does not sync on Linux, this does.
     file: File,
+    file_path: PathBuf,
+    disk: Disk,
     meta: Meta,
+    /// Changes the engine has no room for: what it holds under their keys does not count.
+    over: Changes,
 }
 
 impl std::fmt::Debug for State {
@@ -73,9 +91,16 @@ fn closed() -> Error {
     Error::new(ErrorKind::Closed, "use store", "the store is closed")
 }
 
+/// The disk was full when the engine was to be opened again; commits try it anew.
+fn away() -> Error {
+    Error::new(ErrorKind::StoreFull, "use state", "the disk is full, and the state needs room to be opened again")
+        .retry(Retry::Later)
+        .next_action("free some space on the store's disk")
+}
+
 impl State {
     /// Opens what lies under `path`, or makes an empty state there. With `verify`, reads every record.
-    pub(super) fn open(path: &Path, cache_capacity: u64, verify: bool) -> Result<Self> {
+    pub(super) fn open(path: &Path, disk: &Disk, cache_capacity: u64, verify: bool) -> Result<Self> {
         let inner = guarded(|| {
             remove_drafts(path)?;
             let db = sled::Config::new()
@@ -87,13 +112,19 @@ impl State {
             let file_path = path.join("db");
             let file = File::open(&file_path).map_err(|error| open_failed(&file_path, error))?;
             let meta = load_meta(&db)?;
-            let inner = Inner { db, file, meta };
+            let disk = disk.clone();
+            let inner = Inner { db, file, file_path, disk, meta, over: Changes::new() };
             if verify {
                 inner.verify()?;
             }
             Ok(inner)
         })?;
-        Ok(Self { inner: RwLock::new(Some(inner)), gate: Mutex::new(()), pins: Pins::default() })
+        Ok(Self {
+            slot: RwLock::new(Slot::Open(inner)),
+            stuck: AtomicBool::new(false),
+            gate: Mutex::new(()),
+            pins: Pins::default(),
+        })
     }
 
     /// The point the state stands at.
@@ -101,30 +132,68 @@ impl State {
         self.with(|inner| Ok(inner.meta.at))
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Option<Inner>> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    fn with<T>(&self, call: impl FnOnce(&Inner) -> Result<T>) -> Result<T> {
+        match &*self.slot.read().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Open(inner) => guarded(|| call(inner)),
+            Slot::Away => Err(away()),
+            Slot::Closed => Err(closed()),
+        }
     }
 
-    fn with<T>(&self, call: impl FnOnce(&Inner) -> Result<T>) -> Result<T> {
-        let inner = self.read();
-        let inner = inner.as_ref().ok_or_else(closed)?;
-        guarded(|| call(inner))
+    fn write(&self) -> RwLockWriteGuard<'_, Slot> {
+        self.slot.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with_mut<T>(&self, call: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
-        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        let inner = inner.as_mut().ok_or_else(closed)?;
-        guarded(|| call(inner))
+        match &mut *self.write() {
+            Slot::Open(inner) => guarded(|| call(inner)),
+            Slot::Away => Err(away()),
+            Slot::Closed => Err(closed()),
+        }
     }
 
     pub(super) fn get(&self, key: &Key) -> Result<Option<Versioned>> {
-        self.with(|inner| inner.get(key.as_bytes()))
+        self.with(|inner| inner.get(key))
     }
 
     /// A page as of one commit: no group is applied while it is read.
     pub(super) fn scan(&self, scan: &Scan) -> Result<ScanPage> {
         let bounds = scan.bounds()?;
         self.with(|inner| inner.scan(bounds, scan.reverse, scan.limit.min(MAX_SCAN_LIMIT)))
+    }
+
+    /// True when it has to be opened again before it takes anything.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire)
+    }
+
+    /// Takes a group the engine had no room for: for reading only, until it is opened again.
+    pub(super) fn lay_over(&self, changes: Changes, next: Point) -> Result<()> {
+        self.stuck.store(true, Ordering::Release);
+        self.with_mut(|inner| {
+            inner.over = changes;
+            inner.meta.at = next;
+            Ok(())
+        })
+    }
+
+    /// Closes it and takes what `open` brings in its place. Views held in place end.
+    pub(super) fn reopen(&self, open: impl FnOnce() -> Result<Self>) -> Result<()> {
+        let _gate = self.hold();
+        let mut slot = self.write();
+        self.pins.end();
+        match std::mem::replace(&mut *slot, Slot::Away) {
+            Slot::Open(inner) => inner.close(),
+            Slot::Away => {}
+            Slot::Closed => {
+                *slot = Slot::Closed;
+                return Err(closed());
+            }
+        }
+        let opened = open()?;
+        *slot = opened.slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.stuck.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Counts in short strides, so that a large prefix does not hold up commits.
@@ -136,16 +205,21 @@ impl State {
             let last = self.with(|inner| inner.count(bounds, &mut usage))?;
             match last {
                 Some(last) => scan.after = Some(last),
-                None => return Ok(usage),
+                None => break,
             }
         }
+        self.with(|inner| {
+            inner.count_over(prefix, &mut usage);
+            Ok(())
+        })?;
+        Ok(usage)
     }
 
     /// Applies a group. Pins keep what it overwrites.
     pub(super) fn apply(&self, changes: &Changes, next: Point) -> Result<()> {
         let _gate = self.hold();
         self.with_mut(|inner| {
-            self.pins.keep(changes, |key| inner.get(key.as_bytes()))?;
+            self.pins.keep(changes, |key| inner.get(key))?;
             inner.apply(changes, 0, Some(next))
         })
     }
@@ -173,22 +247,24 @@ impl State {
 
     /// Makes the state durable as it is.
     pub(super) fn flush(&self) -> Result<()> {
-        self.with(|inner| {
+        let flushed = self.with(|inner| {
             inner.db.flush().map_err(engine)?;
-            let failed = |error| {
-                Error::new(ErrorKind::StorePoisoned, "sync state", "the state could not be synced").source(error)
+            let failed = |error: std::io::Error| {
+                let kind = if is_full(&error) { ErrorKind::StoreFull } else { ErrorKind::StorePoisoned };
+                Error::new(kind, "sync state", "the state could not be synced").source(error)
             };
-            inner.file.sync_data().map_err(failed)
-        })
+            inner.disk.sync(&inner.file, &inner.file_path).map_err(failed)
+        });
+        if flushed.as_ref().is_err_and(|error| error.kind() == ErrorKind::StoreFull) {
+            self.stuck.store(true, Ordering::Release);
+        }
+        flushed
     }
 
     /// Gives the files back; everything after this answers `Closed`.
     pub(super) fn close(&self) {
-        let inner = self.inner.write().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Inner { db, file, .. }) = inner {
-            // The engine may panic on its way out as well.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
-            wait_until_released(&file);
+        if let Slot::Open(inner) = std::mem::replace(&mut *self.write(), Slot::Closed) {
+            inner.close();
         }
     }
 
@@ -219,7 +295,10 @@ impl State {
 
 impl View for State {
     fn version(&self, key: &Key) -> Result<Option<CommitSeq>> {
-        self.with(|inner| Ok(inner.head(key.as_bytes())?.map(|head| CommitSeq(head.version))))
+        self.with(|inner| match inner.over.get(key) {
+            Some(change) => Ok(change.as_ref().map(|found| found.version)),
+            None => Ok(inner.head(key.as_bytes())?.map(|head| CommitSeq(head.version))),
+        })
     }
 
     fn last_under(&self, prefix: &Prefix, before: Option<&Key>) -> Result<Option<(Key, Bytes)>> {
@@ -233,6 +312,13 @@ impl View for State {
 type Bounds = (Bound<Key>, Bound<Key>);
 
 impl Inner {
+    fn close(self) {
+        let Self { db, file, .. } = self;
+        // The engine may panic on its way out as well.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        wait_until_released(&file);
+    }
+
     fn head(&self, key: &[u8]) -> Result<Option<Head>> {
         match self.db.get(record_key(key)).map_err(engine)? {
             Some(stored) => Head::decode(key, &stored).map(Some),
@@ -240,7 +326,11 @@ impl Inner {
         }
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Versioned>> {
+    fn get(&self, key: &Key) -> Result<Option<Versioned>> {
+        if let Some(change) = self.over.get(key) {
+            return Ok(change.clone());
+        }
+        let key = key.as_bytes();
         match self.db.get(record_key(key)).map_err(engine)? {
             Some(stored) => self.read(key, &stored).map(Some),
             None => Ok(None),
@@ -264,19 +354,46 @@ impl Inner {
     }
 
     fn scan(&self, bounds: Bounds, reverse: bool, limit: usize) -> Result<ScanPage> {
-        let mut range = self.range(bounds);
+        let mut range = self.range(bounds.clone());
         let mut page = ScanPage::default();
         loop {
             let next = if reverse { range.next_back() } else { range.next() };
-            let Some(item) = next else { return Ok(page) };
+            let Some(item) = next else { break };
+            let (stored_key, stored) = item.map_err(engine)?;
+            let key = Key::from_stored(Bytes::copy_from_slice(&stored_key[1..]));
+            if self.over.contains_key(&key) {
+                continue;
+            }
             if page.entries.len() == limit {
                 page.more = true;
-                return Ok(page);
+                break;
             }
-            let (stored_key, stored) = item.map_err(engine)?;
-            let key = Bytes::copy_from_slice(&stored_key[1..]);
-            let value = self.read(&key, &stored)?;
-            page.entries.push((Key::from_stored(key), value));
+            let value = self.read(key.as_bytes(), &stored)?;
+            page.entries.push((key, value));
+        }
+        Ok(if self.over.is_empty() { page } else { self.lay_over(page, bounds, reverse, limit) })
+    }
+
+    /// Adds to a page what belongs on it of the changes that lie over the records.
+    fn lay_over(&self, page: ScanPage, bounds: Bounds, reverse: bool, limit: usize) -> ScanPage {
+        let edge = page.entries.last().map(|(key, _)| key.clone()).filter(|_| page.more);
+        let on_page = |key: &Key| edge.as_ref().is_none_or(|edge| if reverse { key > edge } else { key < edge });
+        let mut entries = page.entries;
+        let over = self.over.range(bounds).filter(|(key, _)| on_page(key));
+        entries.extend(over.filter_map(|(key, change)| Some((key.clone(), change.clone()?))));
+        entries.sort_by(|(one, _), (other, _)| if reverse { other.cmp(one) } else { one.cmp(other) });
+        let more = page.more || entries.len() > limit;
+        entries.truncate(limit);
+        ScanPage { entries, more }
+    }
+
+    /// Adds the changes that lie over the records to `usage`.
+    fn count_over(&self, prefix: &Prefix, usage: &mut Usage) {
+        for (key, change) in self.over.iter().filter(|(key, _)| key.starts_with(prefix)) {
+            if let Some(found) = change {
+                usage.keys += 1;
+                usage.bytes += (key.as_bytes().len() + found.value.len()) as u64;
+            }
         }
     }
 
@@ -287,9 +404,11 @@ impl Inner {
         for item in range.by_ref() {
             let (stored_key, stored) = item.map_err(engine)?;
             let key = &stored_key[1..];
-            usage.keys += 1;
-            usage.bytes += (key.len() + Head::decode(key, &stored)?.length) as u64;
             counted += 1;
+            if self.over.is_empty() || !self.over.contains_key(&Key::from_stored(key.to_vec())) {
+                usage.keys += 1;
+                usage.bytes += (key.len() + Head::decode(key, &stored)?.length) as u64;
+            }
             last = Some(stored_key);
         }
         let full = counted == MAX_SCAN_LIMIT;
@@ -404,7 +523,7 @@ mod tests {
     }
 
     fn open(path: &Path) -> Result<State> {
-        State::open(path, 1024 * 1024, true)
+        State::open(path, &Disk::default(), 1024 * 1024, true)
     }
 
     fn pieces(state: &State) -> usize {
@@ -440,7 +559,7 @@ mod tests {
                 })
                 .unwrap();
             state.close();
-            let found = State::open(dir.path(), 1024 * 1024, true).map(|state| state.close());
+            let found = State::open(dir.path(), &Disk::default(), 1024 * 1024, true).map(|state| state.close());
             assert_eq!(found.unwrap_err().kind(), ErrorKind::StoreCorrupt);
         };
         let key = record_key(&[2]);
@@ -449,7 +568,7 @@ mod tests {
         tamper(&|db| drop(db.remove(&key).unwrap()));
         let repair = |db: &sled::Db| drop(db.insert(&key, current.clone()).unwrap());
         let unverified = |call: &dyn Fn(&sled::Db)| {
-            let state = State::open(dir.path(), 1024 * 1024, false).unwrap();
+            let state = State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap();
             state
                 .with(|inner| {
                     call(&inner.db);
@@ -479,7 +598,7 @@ mod tests {
         };
         state.fill(records, at(1)).unwrap_err();
         state.close();
-        let unverified = State::open(dir.path(), 1024 * 1024, false);
+        let unverified = State::open(dir.path(), &Disk::default(), 1024 * 1024, false);
         assert_eq!(unverified.unwrap_err().kind(), ErrorKind::StoreCorrupt);
     }
 }

@@ -53,10 +53,12 @@ impl Slot {
 /// The waiting requests of one application.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    ring: VecDeque<TenantId>,
+    /// By their places, which only grow: thousands may stand here, and any of them may leave at any time.
+    ring: BTreeMap<u64, TenantId>,
     parked: BTreeMap<(Duration, u64), TenantId>,
     tenants: BTreeMap<TenantId, Turn>,
-    parkings: u64,
+    /// How many places were given so far.
+    places: u64,
     /// The one waiter that minds the clock for all.
     pub(super) leader: Option<Arc<Slot>>,
     /// When it wakes.
@@ -69,7 +71,9 @@ struct Turn {
     waiting: usize,
     deficit: i64,
     in_turn: bool,
-    parked: Option<(Duration, u64)>,
+    /// Where it stands: in the ring, or parked until then.
+    place: u64,
+    parked: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -133,7 +137,7 @@ impl Group {
         let turn = self.tenants.entry(tenant.clone()).or_default();
         let opened_lane = turn.push(slot);
         if is_new {
-            self.ring.push_back(tenant);
+            self.stand(tenant);
         } else if opened_lane {
             // The new lane may go where the others of the tenant cannot.
             self.unpark(&tenant);
@@ -159,9 +163,9 @@ impl Group {
 
     /// Puts a parked tenant back into the ring.
     pub(super) fn unpark(&mut self, tenant: &TenantId) {
-        let place = self.tenants.get_mut(tenant).and_then(|turn| turn.parked.take());
-        if let Some(tenant) = place.and_then(|place| self.parked.remove(&place)) {
-            self.ring.push_back(tenant);
+        let parked = self.tenants.get_mut(tenant).and_then(|turn| Some((turn.parked.take()?, turn.place)));
+        if let Some(tenant) = parked.and_then(|place| self.parked.remove(&place)) {
+            self.stand(tenant);
         }
     }
 
@@ -175,14 +179,14 @@ impl Group {
     pub(super) fn pass(&mut self, tree: &mut Tree, now: Duration) -> Option<Duration> {
         self.unpark_due(now);
         let mut pass = Pass::default();
-        let mut position = 0;
-        while let Some(tenant) = self.ring.get(position).cloned() {
+        let mut last = 0;
+        while let Some((place, tenant)) = self.ring.range(last + 1..).next() {
             if pass.reads_shut && pass.writes_shut {
                 break;
             }
-            if !self.visit(&tenant, position, tree, &mut pass, now) {
-                position += 1;
-            }
+            last = *place;
+            let tenant = tenant.clone();
+            self.visit(tenant, tree, &mut pass, now);
         }
         if let Some(((at, _), _)) = self.parked.first_key_value() {
             pass.wake_by(*at);
@@ -194,29 +198,31 @@ impl Group {
         self.wakes_at
     }
 
-    /// Gives the tenant at `position` its turn; false when it keeps its place.
-    fn visit(&mut self, tenant: &TenantId, position: usize, tree: &mut Tree, pass: &mut Pass, now: Duration) -> bool {
-        let Some(turn) = self.tenants.get_mut(tenant) else {
-            self.ring.remove(position);
-            return true;
-        };
+    /// Gives a tenant of the ring its turn; it keeps its place when nothing of it can go and nothing else is known.
+    fn visit(&mut self, tenant: TenantId, tree: &mut Tree, pass: &mut Pass, now: Duration) {
+        let Some(turn) = self.tenants.get_mut(&tenant) else { return };
         match turn.serve(tree, pass, now) {
-            Served::Held => return false,
-            Served::One(_) if turn.waiting == 0 => self.remove(tenant),
-            Served::One(_) => {
-                self.ring.remove(position);
-                self.ring.push_back(tenant.clone());
+            Served::Held => {}
+            Served::One(_) if turn.waiting > 0 => {
+                self.ring.remove(&turn.place);
+                self.stand(tenant);
             }
             Served::Parked(until) => {
-                self.parkings += 1;
-                let place = (until, self.parkings);
-                turn.parked = Some(place);
-                self.ring.remove(position);
-                self.parked.insert(place, tenant.clone());
+                turn.parked = Some(until);
+                self.ring.remove(&turn.place);
+                self.parked.insert((until, turn.place), tenant);
             }
-            Served::Empty => self.remove(tenant),
+            Served::One(_) | Served::Empty => self.remove(&tenant),
         }
-        true
+    }
+
+    /// Puts a tenant at the end of the ring.
+    fn stand(&mut self, tenant: TenantId) {
+        if let Some(turn) = self.tenants.get_mut(&tenant) {
+            self.places += 1;
+            turn.place = self.places;
+            self.ring.insert(self.places, tenant);
+        }
     }
 
     fn unpark_due(&mut self, now: Duration) {
@@ -227,16 +233,16 @@ impl Group {
             let tenant = entry.remove();
             if let Some(turn) = self.tenants.get_mut(&tenant) {
                 turn.parked = None;
-                self.ring.push_back(tenant);
+                self.stand(tenant);
             }
         }
     }
 
     fn remove(&mut self, tenant: &TenantId) {
-        let place = self.tenants.remove(tenant).and_then(|turn| turn.parked);
-        match place {
-            Some(place) => drop(self.parked.remove(&place)),
-            None => self.ring.retain(|other| other != tenant),
+        let Some(turn) = self.tenants.remove(tenant) else { return };
+        match turn.parked {
+            Some(until) => drop(self.parked.remove(&(until, turn.place))),
+            None => drop(self.ring.remove(&turn.place)),
         }
     }
 }
