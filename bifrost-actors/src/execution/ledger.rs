@@ -176,6 +176,11 @@ impl Ledger {
             StepState::Intended | StepState::Unknown => None,
         };
         let still_open = matches!(state, StepState::Intended | StepState::Unknown);
+        if state.is_final() && self.record.suspicions > 0 {
+            // It gets further: it was not the one that brought the process down.
+            self.record.suspicions = 0;
+            self.record_dirty = true;
+        }
         step.state = state;
         if passing {
             self.run.failed.insert(ordinal);
@@ -260,6 +265,7 @@ mod tests {
             epoch: 1,
             attempt: 1,
             recoveries: 0,
+            suspicions: 0,
             accepted_at: NOW,
             started_at: Some(NOW),
             queue_deadline: NOW,

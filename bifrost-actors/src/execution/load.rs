@@ -37,12 +37,19 @@ pub(crate) async fn claim(tenant: &TenantShared, id: ExecutionId) -> Result<Opti
     let suspect = claimed.state != ExecutionState::Scheduled && claimed.state != ExecutionState::NeedsAttention;
     if suspect && !tenant.hub.clean_start {
         claimed.recoveries += 1;
+        claimed.suspicions += u32::from(may_have_run(&claimed));
     }
     let mut batch = Batch::new();
     let key = store.key(Kind::Execution, &[id.as_bytes()])?;
     store.put(&mut batch, key, &claimed)?;
     store.commit(batch).await?;
     everything(store, id).await.map(Some)
+}
+
+/// Whether it may have run when its process died. The first time nobody knows of one that waited: its move to `Running`
+/// may not have become durable. One that is suspected makes it durable before it runs.
+fn may_have_run(record: &ExecutionRecord) -> bool {
+    record.state != ExecutionState::Pending || record.suspicions == 0
 }
 
 /// Record, steps and events.

@@ -111,7 +111,7 @@ impl Actor for ExecutionActor {
                 }
             }
             ExecutionMessage::Resume => run.go_on().await?,
-            ExecutionMessage::SlotGranted(slot) => run.start_attempt(slot)?,
+            ExecutionMessage::SlotGranted(slot) => run.start_attempt(slot).await?,
             ExecutionMessage::AttemptEnded { attempt, end } => run.attempt_ended(attempt, end).await?,
             ExecutionMessage::RetryDue => run.due().await?,
             ExecutionMessage::QueueDeadline => run.queue_deadline().await?,

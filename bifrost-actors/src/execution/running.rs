@@ -89,8 +89,8 @@ impl Running<'_> {
             }
             _ => {}
         }
-        if record.recoveries > self.state.tenant.hub.config.max_recoveries {
-            let recoveries = record.recoveries;
+        if record.suspicions > self.state.tenant.hub.config.max_recoveries {
+            let recoveries = record.suspicions;
             return self.set_aside(Attention::Poisoned { recoveries }).await;
         }
         // One that is scheduled misses nothing before its time has come.
@@ -171,7 +171,7 @@ impl Running<'_> {
     }
 
     /// Begins an attempt in the slot that was granted.
-    pub(super) fn start_attempt(&mut self, slot: Slot) -> Result<()> {
+    pub(super) async fn start_attempt(&mut self, slot: Slot) -> Result<()> {
         let pending = self.state.journal.with_record(|record| record.state == ExecutionState::Pending);
         let Some(workflow) = self.state.registered().filter(|_| pending && !self.state.draining) else {
             return Ok(());
@@ -180,6 +180,10 @@ impl Running<'_> {
         let deadlines = *workflow.spec().deadlines();
         let number = self.state.journal.begin_attempt(deadlines.run)?;
         let record = self.state.journal.record();
+        if record.suspicions > 0 {
+            // If its process dies again, it must be known who ran and who only waited.
+            self.flush().await?;
+        }
         self.state.timers.queue = None;
         if self.state.timers.run.is_none() {
             self.run_for(deadlines.run);

@@ -149,6 +149,7 @@ mod tests {
             epoch: 1,
             attempt: 1,
             recoveries: 0,
+            suspicions: 0,
             accepted_at: now,
             started_at: Some(now),
             queue_deadline: now,

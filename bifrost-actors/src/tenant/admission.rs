@@ -62,6 +62,7 @@ pub(crate) fn check(hub: &HubRuntime, id: &TenantId, request: Request) -> Result
         epoch: hub.epoch,
         attempt: 0,
         recoveries: 0,
+        suspicions: 0,
         accepted_at: now,
         started_at: None,
         run_deadline: None,
