@@ -63,6 +63,7 @@ pub mod workflows {
 /// behaviour suites that stores and integrations pass.
 #[cfg(feature = "testing")]
 pub mod testing {
+    pub use bifrost_actors::{ActorKind, ActorProbe};
     pub use bifrost_core::testing::*;
     pub use bifrost_integrations::testing::*;
 

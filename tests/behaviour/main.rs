@@ -10,6 +10,7 @@ mod children;
 mod connections;
 #[cfg(feature = "embedded")]
 mod crash;
+mod dying;
 mod effects;
 #[cfg(feature = "embedded")]
 mod embedded;

@@ -91,6 +91,7 @@ async fn handle(mut work: AtWork<'_>, message: ConnectionMessage) {
             let _ = reply.send(Ok(()));
         }
     }
+    work.settle();
 }
 
 /// The connection cannot be read: whoever asks is told.

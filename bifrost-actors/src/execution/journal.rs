@@ -176,9 +176,7 @@ impl Journal {
 
     /// The keys of child executions that may not have ended.
     pub(crate) fn open_children(&self) -> Vec<String> {
-        let inner = self.lock();
-        let open = |step: &&StepRecord| step.kind == StepKind::Child && !step.state.is_final();
-        inner.steps.values().filter(open).map(|step| inner.key_of(step.ordinal)).collect()
+        self.lock().open_children()
     }
 
     /// Numbers the next step of this name in this attempt.
@@ -371,8 +369,17 @@ impl Journal {
         self.lock().broken.as_ref().map(Error::duplicate)
     }
 
+    /// Queues `batch` with what changed. Until it is handed over, what is in memory is ahead of what will be stored:
+    /// should that go wrong, the journal takes nothing more.
+    fn enqueue(&self, inner: &mut Ledger, batch: Batch) -> Result<Durable> {
+        let before = inner.broken.replace(Error::internal("write journal", "the store did not take the batch"));
+        let durable = self.hand_over(inner, batch)?;
+        inner.broken = before;
+        Ok(durable)
+    }
+
     /// Adds what changed to `batch` and queues it.
-    fn enqueue(&self, inner: &mut Ledger, mut batch: Batch) -> Result<Durable> {
+    fn hand_over(&self, inner: &mut Ledger, mut batch: Batch) -> Result<Durable> {
         let id = *inner.record.id.as_bytes();
         let dirty = std::mem::take(&mut inner.dirty_steps);
         if let Some(last) = dirty.last() {
