@@ -11,6 +11,7 @@ mod clocks;
 mod connections;
 #[cfg(feature = "embedded")]
 mod crash;
+mod dying;
 mod effects;
 #[cfg(feature = "embedded")]
 mod embedded;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::connection::{Cause, ConnectionEvent};
@@ -18,6 +19,9 @@ use super::records::{self, RefreshIntent, RefreshRecord, Refusal, fingerprint};
 use super::state::{self, Book, Decision, UnderWay, Waiting, initial_state};
 use crate::task::{after, report, report_anyway};
 use crate::tenant::shared::TenantShared;
+
+/// When an answer that the store did not take is offered to it again.
+const SAVE_AGAIN: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct AtWork<'a> {
@@ -39,8 +43,13 @@ impl<'a> AtWork<'a> {
         if let Some(known) = book.take() {
             return Ok(Self { myself, tenant, id, published, waiting, book: book.insert(known) });
         }
+        if published.had_an_owner() {
+            // What it wrote last may still be on its way: this comes after.
+            tenant.store.commit(Batch::new()).await?;
+        }
         let rotates = tenant.hub.rotations.over(&tenant.id, id);
         let loaded = load(tenant, id).await?;
+        published.own();
         let mut work = Self { myself, tenant, id, published, waiting, book: book.insert(loaded) };
         work.show_tokens();
         work.plan_renewals();
@@ -72,8 +81,15 @@ impl<'a> AtWork<'a> {
 
     /// Renews a token ahead of its expiry, unless that was done or would not help now.
     pub(super) async fn renew(&mut self, key: TokenKey) {
+        if self.book.unsaved.is_some() {
+            // Either it is stored now, and new, or it has to wait.
+            if self.save_unsaved().await.is_err() {
+                self.save_later();
+            }
+            return;
+        }
         let current = self.book.tokens.get(&key).map(|token| token.generation);
-        if self.save_unsaved().await.is_ok() && matches!(self.decide(&key, current), Decision::Exchange) {
+        if matches!(self.decide(&key, current), Decision::Exchange) {
             self.enqueue(key).await;
         }
     }
@@ -123,6 +139,13 @@ impl<'a> AtWork<'a> {
         Ok(())
     }
 
+    /// Lets the tenant rest when nothing would be lost by it.
+    pub(super) fn settle(&mut self) {
+        if self.waiting.exchange.is_none() && self.book.unsaved.is_none() {
+            self.waiting.in_use = None;
+        }
+    }
+
     pub(super) fn show_status(&self) {
         self.published.show_status(self.book.status());
     }
@@ -154,6 +177,9 @@ impl<'a> AtWork<'a> {
 
     /// Makes the intent durable where a refresh token is spent, then sends.
     async fn begin(&mut self, key: &TokenKey) -> Result<()> {
+        if self.waiting.in_use.is_none() {
+            self.waiting.in_use = Some(self.tenant.enter().ok_or_else(resting)?);
+        }
         let refresh_token = self.book.refresh_token();
         let spent = refresh_token.as_ref().map(fingerprint);
         if let Some(fingerprint) = spent.clone() {
@@ -212,7 +238,16 @@ impl<'a> AtWork<'a> {
                 // Kept, shown to nobody, and stored as soon as the store takes it.
                 self.book.unsaved = Some(brought.answer);
                 self.fail_all(&error);
+                self.save_later();
             }
+        }
+    }
+
+    fn save_later(&mut self) {
+        if let Some(key) = self.book.unsaved.as_ref().map(|answer| answer.key.clone()) {
+            let again =
+                after(&self.tenant.hub.clock, SAVE_AGAIN, self.myself, ConnectionMessage::RenewalDue(key.clone()));
+            self.waiting.renewals.insert(key, again);
         }
     }
 
@@ -451,4 +486,8 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
         failures: 0,
         unsaved: None,
     })
+}
+
+fn resting() -> Error {
+    Error::new(ErrorKind::Unavailable, "exchange token", "the tenant is being put to rest").retry(Retry::Later)
 }

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use bifrost_core::{ConnectionId, Error, ErrorKind, Result};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+use crate::execution::LEFT;
 use crate::tenant::shared::TenantShared;
 use exchange::AtWork;
 use message::ConnectionMessage;
@@ -77,7 +78,7 @@ impl Actor for ConnectionActor {
             Err(error) => {
                 // There is no such connection, or no more: one of this name has an actor of its own.
                 if error.kind() == ErrorKind::NotFound {
-                    myself.stop(None);
+                    myself.stop(Some(LEFT.to_owned()));
                 }
                 refuse(message, error);
             }
@@ -105,6 +106,7 @@ async fn handle(mut work: AtWork<'_>, message: ConnectionMessage) {
             let _ = reply.send(Ok(()));
         }
     }
+    work.settle();
 }
 
 /// The connection cannot be read: whoever asks is told.

@@ -223,6 +223,12 @@ impl Ledger {
         self.unpublished.drain(..count).collect()
     }
 
+    /// The keys of child executions that may not have ended.
+    pub(super) fn open_children(&self) -> Vec<String> {
+        let open = |step: &&StepRecord| step.kind == StepKind::Child && !step.state.is_final();
+        self.steps.values().filter(open).map(|step| self.key_of(step.ordinal)).collect()
+    }
+
     pub(super) fn shape_changed(&self) -> Attention {
         Attention::ShapeChanged {
             recorded: self.steps.values().map(|step| format!("{}#{}", step.name, step.occurrence)).collect(),

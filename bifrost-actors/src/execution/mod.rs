@@ -66,6 +66,9 @@ pub(crate) fn idempotency_parts(key: &bifrost_core::IdempotencyKey) -> [u8; 32] 
     Sha256::digest(key.as_str().as_bytes()).into()
 }
 
+/// Why the actor of an execution stops that has ended, was put back or was never accepted.
+pub(crate) const LEFT: &str = "left";
+
 type Handled = Result<(), ActorProcessingErr>;
 
 impl Actor for ExecutionActor {
@@ -101,15 +104,18 @@ impl Actor for ExecutionActor {
     ) -> Handled {
         let mut run = Running { myself: &myself, state };
         match message {
-            ExecutionMessage::Accept(reply) => {
-                let accepted = run.accept().await;
-                let failed = accepted.is_err();
-                // A caller that gave up has its answer in the store.
-                let _ = reply.send(accepted);
-                if failed {
-                    myself.stop(None);
+            // A caller that gave up has its answer in the store.
+            ExecutionMessage::Accept(reply) => match run.accept().await {
+                Ok(()) => {
+                    let _ = reply.send(Ok(()));
+                    run.accepted().await?;
                 }
-            }
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                    myself.stop(Some(LEFT.to_owned()));
+                    return Ok(());
+                }
+            },
             ExecutionMessage::Resume => run.go_on().await?,
             ExecutionMessage::SlotGranted(slot) => run.start_attempt(slot).await?,
             ExecutionMessage::AttemptEnded { attempt, end } => run.attempt_ended(attempt, end).await?,
@@ -129,6 +135,10 @@ impl Actor for ExecutionActor {
             ExecutionMessage::Drain => run.drain(),
             ExecutionMessage::Requeue => run.requeue().await?,
         }
-        Ok(())
+        // After a commit that failed, what is in memory is ahead of the disk: start again from there.
+        match state.journal.broken() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 }

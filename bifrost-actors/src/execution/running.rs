@@ -19,7 +19,7 @@ use super::host::RunHost;
 use super::message::ExecutionMessage;
 use super::place::Place;
 use super::state::{self, ExecutionActorState, Next, Returned};
-use super::{IdempotencyRecord, idempotency_parts, request_hash};
+use super::{IdempotencyRecord, LEFT, idempotency_parts, request_hash};
 use crate::live::Ended;
 use crate::slots::Slot;
 use crate::task::{after, spawn};
@@ -58,12 +58,17 @@ impl Running<'_> {
             self.state.live.end(Ended::Dropped);
             return Err(error);
         }
-        // The parent may have ended while this was on its way: then it did not know of it. What cannot be read now does
-        // not undo an acceptance.
-        if !self.parent_goes_on().await.unwrap_or(true) {
+        Ok(())
+    }
+
+    /// It is accepted and its caller told. The parent may have ended while this was on its way: then it did not know
+    /// of it.
+    pub(super) async fn accepted(&mut self) -> Result<()> {
+        if !self.parent_goes_on().await? {
             return self.cancel(Principal::System, child::PARENT_ENDED.to_owned()).await;
         }
-        self.wait_for_start(tenant.hub.clock.now());
+        let now = self.state.tenant.hub.clock.now();
+        self.wait_for_start(now);
         Ok(())
     }
 
@@ -131,6 +136,9 @@ impl Running<'_> {
     pub(super) async fn due(&mut self) -> Result<()> {
         if self.state.journal.with_record(|record| record.state == ExecutionState::Scheduled) {
             return self.start_as_scheduled().await;
+        }
+        if self.state.registered().is_none() {
+            return self.set_aside(Attention::WorkflowMissing).await;
         }
         self.get_in_line();
         Ok(())
@@ -305,7 +313,10 @@ impl Running<'_> {
         }
         let change = |record: &mut ExecutionRecord| record.become_state(ExecutionState::Cancelling);
         self.commit(change, Some(reason), Some(audit)).await?;
-        self.cancel_children().await;
+        if let Err(error) = self.cancel_children().await {
+            // They are told once more when this has ended.
+            tracing::warn!(execution = %self.state.live.id(), %error, "its children could not be cancelled yet");
+        }
         if self.state.attempt.is_none() {
             return self.end(state::cancelled(Vec::new())).await;
         }
@@ -374,9 +385,10 @@ impl Running<'_> {
             },
         )?;
         self.state.journal.settle(durable).await?;
-        self.cancel_children().await;
+        // Else whoever takes this up again finds it ended, and tells them.
+        self.cancel_children().await?;
         self.state.live.end(Ended::Outcome(Arc::new(outcome)));
-        self.myself.stop(None);
+        self.myself.stop(Some(LEFT.to_owned()));
         Ok(())
     }
 

@@ -5,9 +5,13 @@ mod crash;
 mod days;
 mod hostile;
 mod locked;
+mod recovery;
+mod rest;
 mod store;
 mod storms;
+mod supervision;
 mod tokens;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -24,6 +28,9 @@ pub(crate) const ATTACKS: &[Attack] = &[
     storms::ATTACK,
     hostile::ATTACK,
     canary::ATTACK,
+    supervision::ATTACK,
+    rest::ATTACK,
+    recovery::ATTACK,
     days::ATTACK,
 ];
 
