@@ -93,7 +93,7 @@ fn strike(dice: &Dice, hub: &Hub, store: &Shaken, outside: &Outside) {
         }
         8..=10 => {
             let place = *dice.pick(&[Place::Commit, Place::Get, Place::Scan]);
-            store.arm(Fault { place, tenant: *dice.pick::<&str>(&TENANTS), panics: dice.chance(1, 2) });
+            store.arm(Fault { place, tenant: dice.pick::<&str>(&TENANTS), panics: dice.chance(1, 2) });
         }
         _ => outside.trouble(if dice.chance(1, 2) { Trouble::Panic } else { Trouble::Hang }),
     }

@@ -19,6 +19,7 @@ use bifrost::{Error, ErrorKind, Hub, HubBuilder, Result};
 use futures_util::FutureExt;
 
 use crate::findings::Findings;
+use crate::lab::text_of;
 pub(crate) use outside::{Outside, Trouble};
 pub(crate) use shaken::{Fault, Place, Shaken};
 pub(crate) use stored::{check_history, stored};
@@ -97,8 +98,7 @@ pub(crate) fn hush() {
     ONCE.call_once(|| {
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let ours = panic.payload_as_str().is_some_and(|text| text.starts_with(MADE));
-            if !ours {
+            if !text_of(panic.payload()).starts_with(MADE) {
                 print(panic);
             }
         }));
