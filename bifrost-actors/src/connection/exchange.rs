@@ -98,11 +98,11 @@ impl<'a> AtWork<'a> {
         &mut self,
         key: TokenKey,
         spent: Option<String>,
-        end: Result<Result<Brought, ExchangeFailure>>,
+        end: Result<Result<Box<Brought>, ExchangeFailure>>,
     ) {
         self.waiting.exchange = None;
         match end.unwrap_or_else(|error| Err(ExchangeFailure { cause: Cause::ProviderDown, error })) {
-            Ok(brought) => self.succeeded(brought).await,
+            Ok(brought) => self.succeeded(*brought),
             Err(failure) if failure.cause.passes_by_itself() => {
                 // Without an answer nobody knows whether the refresh token was rotated.
                 self.book.rotation_in_doubt |= spent.is_some();
@@ -229,7 +229,7 @@ impl<'a> AtWork<'a> {
         Errand { tenant: Arc::clone(self.tenant), integration: Arc::clone(&self.book.integration), request, before }
     }
 
-    async fn succeeded(&mut self, brought: Brought) {
+    fn succeeded(&mut self, brought: Brought) {
         match brought.stored {
             Ok(stored) => self.adopt(stored),
             // Settings or credential were changed: what is stored now counts, not this.

@@ -25,7 +25,7 @@ pub(crate) enum ConnectionMessage {
         /// The fingerprint of the refresh token that was spent, if one was.
         spent: Option<String>,
         /// With what.
-        end: Result<Result<Brought, ExchangeFailure>, Error>,
+        end: Result<Result<Box<Brought>, ExchangeFailure>, Error>,
     },
     /// A token is due for renewal ahead of its expiry.
     RenewalDue(TokenKey),

@@ -140,7 +140,7 @@ impl World {
     async fn bad_days(&mut self, hub: &Hub, tenant: &Tenant, dice: &Dice) {
         self.work(tenant, 1).await;
         let statuses = [200, 201, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 302];
-        for number in 0..26 {
+        for number in 0..statuses.len() as u64 {
             // Two or three answers in a row: the call, its renewed token, its repetition.
             let status = statuses[number as usize % statuses.len()];
             self.echo.next([status, *dice.pick(&statuses), *dice.pick(&statuses)]);

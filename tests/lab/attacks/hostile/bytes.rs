@@ -26,7 +26,7 @@ pub(super) async fn slow_and_broken(round: &Round, findings: &mut Findings) {
     let (answer, step) = (valid(), round.scale(9, 1));
     for offset in 0..answer.len() as u64 {
         for door in DOORS {
-            if (offset + dice.below(step)) % step == 0 {
+            if (offset + dice.below(step)).is_multiple_of(step) {
                 let cut = answer[..offset as usize].to_vec();
                 let end = if dice.chance(1, 2) { Piece::Reset } else { Piece::Bytes(Vec::new()) };
                 tasks.push((door, format!("cut at {offset}"), vec![Piece::Bytes(cut), end], Expect::Error));

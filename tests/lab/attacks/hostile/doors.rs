@@ -128,7 +128,7 @@ pub(super) async fn attack(way: &Way, door: Door, name: &str, pieces: Vec<Piece>
     match ended {
         Err(panic) => findings.violation(format!("{name} at {door:?} panicked: {panic}")),
         Ok(Ok(())) => {
-            findings.check(expect == Expect::Either, || format!("{name} at {door:?} was taken for an answer"))
+            findings.check(expect == Expect::Either, || format!("{name} at {door:?} was taken for an answer"));
         }
         Ok(Err(error)) => {
             let told = format!("{error} {error:?}");

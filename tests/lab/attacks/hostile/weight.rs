@@ -26,7 +26,7 @@ pub(super) async fn heavy_answers(findings: &mut Findings) {
             let peak = watch.stop();
             worst = worst.max(peak);
             findings.check(peak <= 2 * MAX_BODY as u64, || {
-                format!("{name} at {door:?} took {} KiB of memory, allowed are {}", peak >> 10, 2 * MAX_BODY >> 10)
+                format!("{name} at {door:?} took {} KiB of memory, allowed are {}", peak >> 10, MAX_BODY >> 9)
             });
         }
     }

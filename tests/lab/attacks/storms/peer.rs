@@ -119,7 +119,7 @@ pub(super) fn answer(status: u16, headers: &[(&str, &str)]) -> http::Response<By
 
 /// A read that is like no other, so that none is shared, or a write that may not be repeated blindly.
 pub(super) fn call(number: u64, deadline: Duration) -> Outbound {
-    let method = if number % 3 == 0 { "POST" } else { "GET" };
+    let method = if number.is_multiple_of(3) { "POST" } else { "GET" };
     let request = http::Request::builder().method(method).uri(format!("/things/{number}"));
     Outbound::new(request.body(Bytes::new()).unwrap(), "/things/{id}").with_deadline(deadline)
 }
