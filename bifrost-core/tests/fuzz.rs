@@ -1,6 +1,8 @@
 //! The bodies of the fuzz targets, on stable: over random bytes, over samples that were damaged, and over every
 //! sample as it lies in the repository, which is what libFuzzer has found so far.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

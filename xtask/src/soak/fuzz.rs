@@ -81,7 +81,7 @@ fn targets(root: &Path) -> Result<Vec<String>, Failure> {
 /// How many inputs were tried: from the statistics at the end, or from the last line before there were any.
 fn executed(output: &str) -> u64 {
     let statistics = output.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-    let progress = || output.lines().filter_map(|line| line.strip_prefix('#')?.split_whitespace().next()).last();
+    let progress = || output.lines().rev().find_map(|line| line.strip_prefix('#')?.split_whitespace().next());
     statistics.or_else(progress).and_then(|number| number.trim().parse().ok()).unwrap_or_default()
 }
 
@@ -95,7 +95,7 @@ fn violation(target: &str, ended: &Ended) -> Option<String> {
     let what = lines().find(|line| line.contains("panicked at") || line.contains("ERROR: libFuzzer"));
     Some(match input {
         Some(input) => format!("{target}: {}: {input}", what.unwrap_or("it failed").trim()),
-        None => format!("{target}: it ended without a finding: {}", lines().last().unwrap_or_default()),
+        None => format!("{target}: it ended without a finding: {}", lines().next_back().unwrap_or_default()),
     })
 }
 

@@ -69,8 +69,8 @@ fn build(workspace: &Workspace, package: &str) -> Result<PathBuf, Failure> {
     let mut command = workspace.cargo(&arguments);
     command.args(["--message-format", "json-render-diagnostics", "--", "--cfg", "shuttle"]);
     let output = process::capture(&mut command)?;
-    let built = output.lines().filter_map(|line| serde_json::from_str::<Built>(line).ok());
-    let program = built.filter_map(|line| line.executable).last();
+    let mut lines = output.lines().rev();
+    let program = lines.find_map(|line| serde_json::from_str::<Built>(line).ok()?.executable);
     program.ok_or_else(|| Failure::new(format!("cargo built no models of {package}:\n{output}")))
 }
 

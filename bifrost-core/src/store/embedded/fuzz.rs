@@ -57,7 +57,7 @@ fn around_batches(at: Point, noise: &mut Noise<'_>) {
     while !noise.is_empty() && batches.len() < 8 {
         let mut writes = Writes::new();
         for _ in 0..noise.byte() % 8 {
-            let value = (noise.byte() % 3 > 0).then(|| Bytes::copy_from_slice(noise.part()));
+            let value = (!noise.byte().is_multiple_of(3)).then(|| Bytes::copy_from_slice(noise.part()));
             writes.insert(Key::from_stored(noise.part().to_vec()), value);
         }
         batches.push(writes);

@@ -129,7 +129,7 @@ fn halo_pages(peer: &Peer, halo: &HaloPsa) {
 /// Takes `data` for the link to a next page: it is followed below the API's own address, unchanged, or not at all.
 pub fn links(data: &[u8]) {
     let mut noise = Noise::new(data);
-    let advanced = noise.byte() % 2 == 1;
+    let advanced = !noise.byte().is_multiple_of(2);
     let link = String::from_utf8_lossy(noise.rest()).into_owned();
     let token = serde_json::json!({ "link": link, "advanced": advanced }).to_string();
     let token: graph::ResumeToken = token.parse().unwrap();

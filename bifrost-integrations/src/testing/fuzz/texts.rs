@@ -75,6 +75,6 @@ fn addresses(text: &str) {
     assert!(!shown.contains('#'), "{shown}");
     let values = full.query_pairs().map(|(_, value)| value.into_owned()).collect::<Vec<_>>();
     let options = shown.split_once('?').map_or("", |(_, options)| options);
-    assert_eq!(options.matches("=***").count() >= values.len(), true, "{shown}");
+    assert!(options.matches("=***").count() >= values.len(), "{shown}");
     assert!(full.password().is_none() || !shown.contains('@') || full.path().contains('@') || options.contains('@'));
 }
