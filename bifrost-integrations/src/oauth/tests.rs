@@ -179,7 +179,7 @@ async fn a_throttled_tenant_waits_as_long_as_named_and_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn connections_that_expire_together_do_not_arrive_together() {
     let world = world(ScriptedTransport::new().otherwise(|_| token("")));
-    let mut requests: Vec<_> = (0..1_000).map(|number| request(secret(), &format!("tenant{number}"))).collect();
+    let requests: Vec<_> = (0..1_000).map(|number| request(secret(), &format!("tenant{number}"))).collect();
     let endpoint = entra();
     let results = join_all(requests.iter().map(|request| world.exchange.exchange(request, &endpoint))).await;
     let took = world.clock.monotonic();
