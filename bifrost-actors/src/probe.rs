@@ -1,44 +1,52 @@
 //! Looking at the actors of a hub and ending them one by one, for tests of what supervision promises.
 //!
-//! Actors stay inside the crate; with the feature `testing` each carries a name, and [`Hub::actors`] lists them as
-//! opaque [`ActorProbe`]s. Without the feature nothing of this exists, and actors have no names.
-
-use std::fmt::Display;
-
-use ractor::ActorName;
+//! Actors stay inside the crate; with the feature `testing` each stands on a roll of its hub while it lives, and
+//! [`Hub::actors`] lists them as opaque [`ActorProbe`]s. Without the feature the roll is nothing.
 
 #[cfg(feature = "testing")]
 pub use testing::{ActorKind, ActorProbe};
-
-/// What a tenant's actor is called.
-pub(crate) fn tenant_name(tenant: &dyn Display) -> Option<ActorName> {
-    name("tenant", format_args!("{tenant}"))
-}
-
-/// What an actor beneath a tenant's is called.
-pub(crate) fn child_name(kind: &'static str, tenant: &dyn Display, id: &dyn Display) -> Option<ActorName> {
-    name(kind, format_args!("{tenant}/{id}"))
-}
+#[cfg(feature = "testing")]
+pub(crate) use testing::{Entry, Roll};
+#[cfg(not(feature = "testing"))]
+pub(crate) use without::{Entry, Roll};
 
 #[cfg(not(feature = "testing"))]
-fn name(_kind: &'static str, _path: std::fmt::Arguments<'_>) -> Option<ActorName> {
-    None
-}
+mod without {
+    use std::fmt::Display;
 
-/// Names are known in the whole process, where hubs share theirs: a number keeps them apart.
-#[cfg(feature = "testing")]
-fn name(kind: &'static str, path: std::fmt::Arguments<'_>) -> Option<ActorName> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    Some(format!("{kind} {path} {}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+    use ractor::ActorId;
+
+    /// Nothing is written down.
+    #[derive(Debug, Default)]
+    pub(crate) struct Roll {}
+
+    /// See [`Roll`].
+    #[derive(Debug)]
+    pub(crate) struct Entry;
+
+    impl Roll {
+        pub(crate) fn tenant(&self, _actor: ActorId, _tenant: &dyn Display) -> Entry {
+            Entry
+        }
+
+        pub(crate) fn connection(&self, _actor: ActorId, _tenant: &dyn Display, _id: &dyn Display) -> Entry {
+            Entry
+        }
+
+        pub(crate) fn execution(&self, _actor: ActorId, _tenant: &dyn Display, _id: &dyn Display) -> Entry {
+            Entry
+        }
+    }
 }
 
 #[cfg(feature = "testing")]
 mod testing {
-    use std::fmt;
+    use std::collections::HashMap;
+    use std::fmt::{self, Display};
     use std::hash::{Hash, Hasher};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-    use ractor::{ActorCell, ActorStatus};
+    use ractor::{ActorCell, ActorId, ActorStatus};
 
     use crate::handle::hub::Hub;
 
@@ -55,6 +63,46 @@ mod testing {
         Execution,
     }
 
+    /// Which of a hub's actors is which.
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Roll(Arc<Mutex<HashMap<ActorId, (ActorKind, String)>>>);
+
+    /// Keeps an actor on the roll; it belongs to the actor's state and goes with it.
+    #[derive(Debug)]
+    pub(crate) struct Entry {
+        roll: Roll,
+        actor: ActorId,
+    }
+
+    impl Roll {
+        pub(crate) fn tenant(&self, actor: ActorId, tenant: &dyn Display) -> Entry {
+            self.enter(actor, ActorKind::Tenant, tenant.to_string())
+        }
+
+        pub(crate) fn connection(&self, actor: ActorId, tenant: &dyn Display, id: &dyn Display) -> Entry {
+            self.enter(actor, ActorKind::Connection, format!("{tenant}/{id}"))
+        }
+
+        pub(crate) fn execution(&self, actor: ActorId, tenant: &dyn Display, id: &dyn Display) -> Entry {
+            self.enter(actor, ActorKind::Execution, format!("{tenant}/{id}"))
+        }
+
+        fn enter(&self, actor: ActorId, kind: ActorKind, path: String) -> Entry {
+            self.lock().insert(actor, (kind, path));
+            Entry { roll: self.clone(), actor }
+        }
+
+        fn lock(&self) -> MutexGuard<'_, HashMap<ActorId, (ActorKind, String)>> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    impl Drop for Entry {
+        fn drop(&mut self) {
+            self.roll.lock().remove(&self.actor);
+        }
+    }
+
     /// One actor of a hub, alive when it was listed.
     #[derive(Clone)]
     pub struct ActorProbe {
@@ -64,19 +112,6 @@ mod testing {
     }
 
     impl ActorProbe {
-        fn new(cell: ActorCell) -> Self {
-            let name = cell.get_name().unwrap_or_default();
-            let mut words = name.split(' ');
-            let kind = match words.next() {
-                Some("tenant") => ActorKind::Tenant,
-                Some("connection") => ActorKind::Connection,
-                Some("execution") => ActorKind::Execution,
-                _ => ActorKind::Hub,
-            };
-            let path = words.next().unwrap_or_default().to_owned();
-            Self { cell, kind, path }
-        }
-
         /// What it is.
         pub fn kind(&self) -> ActorKind {
             self.kind
@@ -124,13 +159,21 @@ mod testing {
     }
 
     impl Hub {
-        /// The actors of this hub, each before those beneath it: what its root supervises.
+        /// The actors of this hub, each before those beneath it: what its root supervises. One that is just starting is
+        /// not among them.
         pub fn actors(&self) -> Vec<ActorProbe> {
+            let roll = self.runtime().roll.lock();
             let mut found = Vec::new();
-            let mut next: Vec<ActorCell> = self.runtime().root().map(|root| root.get_cell()).into_iter().collect();
+            let mut next = Vec::new();
+            if let Ok(root) = self.runtime().root() {
+                found.push(ActorProbe { cell: root.get_cell(), kind: ActorKind::Hub, path: String::new() });
+                next.extend(root.get_cell().get_children());
+            }
             while let Some(cell) = next.pop() {
                 next.extend(cell.get_children());
-                found.push(ActorProbe::new(cell));
+                if let Some((kind, path)) = roll.get(&cell.get_id()).cloned() {
+                    found.push(ActorProbe { cell, kind, path });
+                }
             }
             found.retain(ActorProbe::is_alive);
             found

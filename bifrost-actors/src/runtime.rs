@@ -18,6 +18,7 @@ use crate::config::HubConfig;
 use crate::connection::rotation::Rotations;
 use crate::directory::Directory;
 use crate::hub::message::HubMessage;
+use crate::probe::Roll;
 use crate::slots::Slots;
 use crate::tenant::shared::{InUse, TenantShared};
 use crate::tenant::state::not_suspended;
@@ -48,6 +49,8 @@ pub(crate) struct HubRuntime {
     pub(crate) tenants: Mutex<HashMap<TenantId, Arc<TenantShared>>>,
     pub(crate) admission: Semaphore,
     pub(crate) closed: AtomicBool,
+    /// Which actor is which, for tests.
+    pub(crate) roll: Roll,
     pub(crate) root: std::sync::OnceLock<ActorRef<HubMessage>>,
 }
 

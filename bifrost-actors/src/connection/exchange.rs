@@ -39,7 +39,7 @@ impl<'a> AtWork<'a> {
         myself: &'a ActorRef<ConnectionMessage>,
         state: &'a mut ConnectionActorState,
     ) -> Result<Self> {
-        let ConnectionActorState { tenant, id, published, book, waiting } = state;
+        let ConnectionActorState { tenant, id, published, book, waiting, .. } = state;
         if let Some(known) = book.take() {
             return Ok(Self { myself, tenant, id, published, waiting, book: book.insert(known) });
         }
@@ -104,8 +104,13 @@ impl<'a> AtWork<'a> {
         match end.unwrap_or_else(|error| Err(ExchangeFailure { cause: Cause::ProviderDown, error })) {
             Ok(brought) => self.succeeded(*brought),
             Err(failure) if failure.cause.passes_by_itself() => {
-                // Without an answer nobody knows whether the refresh token was rotated.
-                self.book.rotation_in_doubt |= spent.is_some();
+                match failure.error.kind() {
+                    // Whoever throttles has not looked at the refresh token: this intent came to nothing.
+                    ErrorKind::Throttled if !self.book.rotation_in_doubt => self.book.refresh.intent = None,
+                    ErrorKind::Throttled => {}
+                    // Without an answer nobody knows whether it was rotated.
+                    _ => self.book.rotation_in_doubt |= spent.is_some(),
+                }
                 self.deferred(&key, &failure.error).await;
             }
             Err(failure) => self.refused(key, spent, failure).await,

@@ -23,6 +23,7 @@ use bifrost_core::{ConnectionId, Error, ErrorKind, Result};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::execution::LEFT;
+use crate::probe::Entry;
 use crate::tenant::shared::TenantShared;
 use exchange::AtWork;
 use message::ConnectionMessage;
@@ -46,6 +47,7 @@ pub(crate) struct ConnectionActorState {
     /// `None` until the first message: starting must not keep the supervisor waiting for the disk.
     pub(crate) book: Option<Book>,
     pub(crate) waiting: Waiting,
+    pub(crate) _entry: Entry,
 }
 
 impl Actor for ConnectionActor {
@@ -55,10 +57,11 @@ impl Actor for ConnectionActor {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<ConnectionMessage>,
+        myself: ActorRef<ConnectionMessage>,
         args: ConnectionArgs,
     ) -> Result<ConnectionActorState, ActorProcessingErr> {
         Ok(ConnectionActorState {
+            _entry: args.tenant.hub.roll.connection(myself.get_id(), &args.tenant.id, &args.id),
             published: args.tenant.published(&args.id),
             tenant: args.tenant,
             id: args.id,

@@ -78,11 +78,12 @@ impl Actor for ExecutionActor {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<ExecutionMessage>,
+        myself: ActorRef<ExecutionMessage>,
         args: ExecutionArgs,
     ) -> Result<ExecutionActorState, ActorProcessingErr> {
         let journal = args.tenant.journal(args.stored, &args.live);
         Ok(ExecutionActorState {
+            _entry: args.tenant.hub.roll.execution(myself.get_id(), &args.tenant.id, &args.live.id()),
             tenant: args.tenant,
             live: args.live,
             journal,

@@ -21,6 +21,7 @@ use crate::config::HubConfig;
 use crate::connection::rotation::Rotations;
 use crate::directory::Directory;
 use crate::hub::HubActor;
+use crate::probe::Roll;
 use crate::runtime::HubRuntime;
 use crate::slots::Slots;
 use crate::workflows::Workflows;
@@ -174,6 +175,7 @@ impl HubBuilder {
             takes_up: self.takes_up,
             tenants: Mutex::default(),
             closed: AtomicBool::new(false),
+            roll: Roll::default(),
             root: OnceLock::new(),
         });
         // The root is the one actor without a supervisor: the handle watches over it.

@@ -11,7 +11,6 @@ use bifrost_core::{Error, ErrorKind, Principal, Result, TenantId, TenantStatus};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::exercise;
-use crate::probe::tenant_name;
 use crate::runtime::HubRuntime;
 use crate::supervision::{RestartBudget, Verdict};
 use crate::task::{Task, after, report, spawn};
@@ -196,8 +195,8 @@ async fn start(
     state: &mut HubActorState,
     shared: Arc<TenantShared>,
 ) -> Result<ActorRef<TenantMessage>> {
-    let (args, name) = (Arc::clone(&shared), tenant_name(&shared.id));
-    let (actor, _) = TenantActor::spawn_linked(name, TenantActor, args, myself.get_cell())
+    let args = Arc::clone(&shared);
+    let (actor, _) = TenantActor::spawn_linked(None, TenantActor, args, myself.get_cell())
         .await
         .map_err(|error| Error::internal("start tenant", error.to_string()).with("tenant", &shared.id))?;
     let id = shared.id.clone();

@@ -29,7 +29,6 @@ use crate::execution::message::ExecutionMessage;
 use crate::execution::{ExecutionActor, ExecutionArgs, LEFT, load};
 use crate::hub::message::HubMessage;
 use crate::live::{Ended, Live};
-use crate::probe::child_name;
 use crate::supervision::{RestartBudget, Verdict};
 use crate::task::{after, report};
 use message::TenantMessage;
@@ -57,6 +56,7 @@ impl Actor for TenantActor {
         let restarts = RestartBudget::new(shared.hub.config.child_restarts);
         shared.actor.store(Some(Arc::new(myself.clone())));
         let mut state = TenantActorState {
+            _entry: shared.hub.roll.tenant(myself.get_id(), &shared.id),
             shared,
             children: Default::default(),
             executions: Default::default(),
@@ -173,8 +173,7 @@ async fn spawn_execution(
 ) -> Result<ActorRef<ExecutionMessage>> {
     let id = stored.record.id;
     let args = ExecutionArgs { tenant: Arc::clone(&state.shared), live: Arc::clone(&live), stored };
-    let name = child_name("execution", &state.shared.id, &id);
-    let (actor, _) = ExecutionActor::spawn_linked(name, ExecutionActor, args, myself.get_cell())
+    let (actor, _) = ExecutionActor::spawn_linked(None, ExecutionActor, args, myself.get_cell())
         .await
         .map_err(|error| Error::internal("start execution", error.to_string()))?;
     state.children.insert(actor.get_id(), Child::Execution(id));
@@ -269,8 +268,7 @@ async fn connection(
         return Ok(actor.clone());
     }
     let args = ConnectionArgs { tenant: Arc::clone(&state.shared), id: id.clone() };
-    let name = child_name("connection", &state.shared.id, id);
-    let (actor, _) = ConnectionActor::spawn_linked(name, ConnectionActor, args, myself.get_cell())
+    let (actor, _) = ConnectionActor::spawn_linked(None, ConnectionActor, args, myself.get_cell())
         .await
         .map_err(|error| Error::internal("start connection", error.to_string()))?;
     state.children.insert(actor.get_id(), Child::Connection(id.clone()));

@@ -9,6 +9,7 @@ use ractor::{ActorCell, ActorId, ActorRef};
 use super::shared::TenantShared;
 use crate::connection::message::ConnectionMessage;
 use crate::execution::message::ExecutionMessage;
+use crate::probe::Entry;
 use crate::supervision::RestartBudget;
 use crate::task::Task;
 
@@ -34,6 +35,7 @@ pub(crate) struct TenantActorState {
     pub(crate) restart_timers: Vec<Task>,
     pub(crate) idle_timer: Option<Task>,
     pub(crate) draining: bool,
+    pub(crate) _entry: Entry,
 }
 
 impl TenantActorState {
