@@ -63,10 +63,17 @@ pub mod workflows {
 /// behaviour suites that stores and integrations pass.
 #[cfg(feature = "testing")]
 pub mod testing {
+    pub use bifrost_actors::{ActorKind, ActorProbe};
     pub use bifrost_core::testing::*;
     pub use bifrost_integrations::testing::*;
 
     pub use crate::providers::simulated;
+
+    /// Bodies of the fuzz targets: each takes noise and panics when a property of what reads it does not hold.
+    pub mod fuzz {
+        pub use bifrost_core::testing::fuzz as core;
+        pub use bifrost_integrations::testing::fuzz as integrations;
+    }
 }
 
 #[cfg(test)]

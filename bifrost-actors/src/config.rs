@@ -27,7 +27,8 @@ pub struct HubConfig {
     /// [`SecretHandle::reveal`](bifrost_core::workflow::SecretHandle::reveal). For workflows in languages whose clients
     /// cannot be handed a sealed one; what they read is out of the hub's hands.
     pub reveal_secrets: bool,
-    /// How often an execution is taken up again after its process or actor died, before a person must look.
+    /// How often an execution is taken up again after its process or actor died while it ran, without getting a step
+    /// further, before a person must look.
     pub max_recoveries: u32,
     /// How often a tenant's connections and executions may fail before the tenant is suspended.
     pub child_restarts: RestartPolicy,

@@ -12,6 +12,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `embedded` | [`HubBuilder::with_data_dir`]: the durable store on local disk |
+//! | `testing` | `Hub::actors`: the actors of a hub, for tests that end them |
 
 mod alarms;
 mod config;
@@ -22,6 +23,7 @@ mod exercise;
 mod handle;
 mod hub;
 mod live;
+mod probe;
 mod runtime;
 mod settings;
 mod slots;
@@ -40,3 +42,5 @@ pub use handle::settings::{Config, Secrets};
 pub use handle::snapshot::{HubSnapshot, TenantSnapshot};
 pub use handle::tenant::{Run, Tenant};
 pub use handle::tenants::{NewTenant, Tenants};
+#[cfg(feature = "testing")]
+pub use probe::{ActorKind, ActorProbe};

@@ -1,6 +1,6 @@
 //! What all parts of one hub share. There is one of these per hub and nothing global.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use bifrost_core::store::SharedStore;
 use bifrost_core::store::seal::KeyRing;
 use bifrost_core::time::within;
-use bifrost_core::{Clock, Entropy, Error, ErrorKind, Registry, Result, Retry, TenantId};
+use bifrost_core::{Clock, Entropy, Error, ErrorKind, ExecutionId, Registry, Result, Retry, TenantId};
 use ractor::{ActorRef, Message, RpcReplyPort};
 use tokio::sync::Semaphore;
 
@@ -18,9 +18,14 @@ use crate::config::HubConfig;
 use crate::connection::rotation::Rotations;
 use crate::directory::Directory;
 use crate::hub::message::HubMessage;
+use crate::probe::Roll;
 use crate::slots::Slots;
 use crate::tenant::shared::{InUse, TenantShared};
+use crate::tenant::state::not_suspended;
 use crate::workflows::Workflows;
+
+/// Executions that have not ended, by tenant.
+pub(crate) type Unfinished = BTreeMap<TenantId, Vec<ExecutionId>>;
 
 /// See the module.
 pub(crate) struct HubRuntime {
@@ -44,6 +49,8 @@ pub(crate) struct HubRuntime {
     pub(crate) tenants: Mutex<HashMap<TenantId, Arc<TenantShared>>>,
     pub(crate) admission: Semaphore,
     pub(crate) closed: AtomicBool,
+    /// Which actor is which, for tests.
+    pub(crate) roll: Roll,
     pub(crate) root: std::sync::OnceLock<ActorRef<HubMessage>>,
 }
 
@@ -74,6 +81,42 @@ impl HubRuntime {
             }
             // It has just been put to rest: its place in the map is about to be cleared.
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes up a tenant's executions, unless it may not go on or this hub takes up nothing.
+    pub(crate) async fn take_up(self: &Arc<Self>, tenant: &TenantId, executions: &[ExecutionId]) -> Result<()> {
+        let goes_on = match self.directory.get(tenant) {
+            Ok(record) => not_suspended(&record).is_ok(),
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        if !goes_on || !self.takes_up {
+            return Ok(());
+        }
+        let guard = self.enter(tenant).await?;
+        for id in executions {
+            guard.0.take_up(*id);
+        }
+        Ok(())
+    }
+
+    /// Takes up executions, those of a tenant that cannot be woken yet later: an execution without an owner would be
+    /// lost.
+    pub(crate) async fn take_up_in_time(self: Arc<Self>, mut unfinished: Unfinished) {
+        while !unfinished.is_empty() && self.check_open().is_ok() {
+            let mut left = Unfinished::new();
+            for (tenant, executions) in unfinished {
+                if let Err(error) = self.take_up(&tenant, &executions).await {
+                    tracing::warn!(%tenant, %error, "a tenant's executions could not be taken up yet");
+                    left.insert(tenant, executions);
+                }
+            }
+            if left.is_empty() {
+                return;
+            }
+            self.clock.sleep(self.config.tenant_restarts.max_delay).await;
+            unfinished = left;
         }
     }
 

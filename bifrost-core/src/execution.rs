@@ -115,9 +115,9 @@ pub enum Attention {
     },
     /// The workflow is not registered in this process.
     WorkflowMissing,
-    /// It brought the process or its actor down too often.
+    /// It brought the process or its actor down too often, and got no further in between.
     Poisoned {
-        /// How often it was resumed.
+        /// How often it was resumed since it got further.
         recoveries: u32,
     },
 }
@@ -201,6 +201,9 @@ pub struct ExecutionRecord {
     /// How often it was taken up again after its process or actor died.
     #[serde(default)]
     pub recoveries: u32,
+    /// How many of these it is suspected of: it may have run when its process died, and has finished no step since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suspicions: u32,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// When the first attempt began.

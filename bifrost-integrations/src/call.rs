@@ -174,10 +174,17 @@ pub(crate) fn read_json<T: DeserializeOwned>(response: &Response<Bytes>, endpoin
     serde_json::from_slice(response.body()).map_err(|error| unreadable(response, endpoint, &error))
 }
 
-/// The error for an answer the parser refuses. The parser's message quotes values, so only the place is kept.
+/// The error for an answer that does not parse: where, and not what the parser read there. It quotes values, and a
+/// provider may send anything, a secret of ours too.
 pub(crate) fn unreadable(response: &Response<Bytes>, endpoint: &'static str, error: &serde_json::Error) -> Error {
-    let named = unexpected(response, endpoint);
+    let problem = match error.classify() {
+        serde_json::error::Category::Data => "another shape",
+        serde_json::error::Category::Eof => "it breaks off",
+        _ => "no JSON",
+    };
+    let named = unexpected(response, endpoint).with("problem", problem);
     match error.line() {
+        // It was read from a part that had been parsed already.
         0 => named,
         line => named.with("line", line).with("column", error.column()),
     }

@@ -1,13 +1,12 @@
-//! The embedded store under SIGKILL: a child process does the work, the parent kills it and opens what it left.
+//! The embedded store on disk: a process to kill, for whoever needs one, and what the folder keeps to itself. Kills at
+//! random are the lab's (`tests/lab/attacks/crash`).
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use bifrost::execution::ExecutionState;
-use bifrost::{Context, ErrorKind, ExecutionId, Hub, NewTenant, Probe, Result, Run, Workflow, workflow};
+use bifrost::{Context, ErrorKind, Hub, NewTenant, Probe, Result, Run, Workflow, workflow};
 
 /// Tells the test binary that it is the child, and where.
 const CHILD: &str = "BIFROST_CRASH_TEST_FOLDER";
@@ -81,71 +80,6 @@ pub(crate) fn spawn(folder: &Path) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_lost_and_nothing_is_written_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut accepted: BTreeMap<ExecutionId, u32> = BTreeMap::new();
-    let mut finished: Vec<ExecutionId> = Vec::new();
-    for life in 1..=12 {
-        let mut child = spawn(folder.path());
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // Each life is killed after another number of words, in the middle of whatever it is doing then.
-        let mut words = 0;
-        while words < life * 3 {
-            let Some(line) = lines.next() else { break };
-            words += i32::from(tell(&line.unwrap(), &mut accepted, &mut finished));
-        }
-        child.kill().unwrap();
-        // What it said before it died counts too.
-        for line in lines.map_while(std::io::Result::ok) {
-            tell(&line, &mut accepted, &mut finished);
-        }
-        child.wait().unwrap();
-    }
-    assert!(accepted.len() > 50, "{} executions", accepted.len());
-
-    let hub = open(folder.path()).await.unwrap();
-    let tenant = hub.tenant("contoso").unwrap();
-    for id in &finished {
-        let record = tenant.execution(*id).await.unwrap().record().await.unwrap();
-        assert_eq!(record.state, ExecutionState::Succeeded, "an end that was told is an end");
-    }
-    for (id, number) in &accepted {
-        let outcome = tenant.execution(*id).await.unwrap().wait().await.unwrap();
-        assert_eq!(outcome.into_output().unwrap(), *number, "execution {id}");
-    }
-    // Executions that nobody had heard of may be there, whole: they end as well.
-    for record in tenant.executions(None, 1_000).await.unwrap() {
-        tenant.execution(record.id).await.unwrap().wait().await.unwrap();
-    }
-    let mut lines = Outside(folder.path().join("outside")).lines();
-    let written = lines.len();
-    lines.sort();
-    lines.dedup();
-    assert_eq!(lines.len(), written, "a write was applied twice");
-    assert_eq!(written, 3 * tenant.executions(None, 1_000).await.unwrap().len());
-    assert!(tenant.verify_audit().await.unwrap().is_intact());
-    hub.shutdown(Duration::from_secs(10)).await.unwrap();
-}
-
-/// Takes down what the child said; true when it said something.
-fn tell(line: &str, accepted: &mut BTreeMap<ExecutionId, u32>, finished: &mut Vec<ExecutionId>) -> bool {
-    let words: Vec<&str> = line.split(' ').collect();
-    match words[..] {
-        ["accepted", number, id] => {
-            let Ok(id) = id.parse() else { return false };
-            accepted.insert(id, number.parse().unwrap());
-            true
-        }
-        ["finished", _, id] => {
-            let Ok(id) = id.parse() else { return false };
-            finished.push(id);
-            true
-        }
-        _ => false,
-    }
 }
 
 #[tokio::test]

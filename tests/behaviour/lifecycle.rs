@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bifrost::execution::{Attention, ExecutionState, Resolution};
-use bifrost::{Context, ErrorKind, HubConfig, NewTenant, workflow};
+use bifrost::{Context, ErrorKind, HubConfig, NewTenant, Run, workflow};
 
 use crate::world::{Counter, Disk, contoso, eventually, pause};
 
@@ -110,6 +110,61 @@ async fn a_decision_without_the_workflow_at_hand_is_kept() {
     let hub = disk.hub().with_workflow(write()).start().await.unwrap();
     let resumed = hub.tenant("contoso").unwrap().execution(handle.id()).await.unwrap();
     assert_eq!(resumed.wait().await.unwrap().into_output().unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_waits_while_the_process_dies_is_not_blamed_for_it() {
+    let disk = Disk::new();
+    let start = async |seconds| {
+        let config = HubConfig { max_recoveries: 3, max_running: 1, ..HubConfig::default() };
+        disk.hub().with_config(config).with_workflow(nap(seconds)).start().await.unwrap()
+    };
+    let hub = start(86_400 * 365).await;
+    let tenant = contoso(&hub).await;
+    let later = disk.clock().now().saturating_add(Duration::from_secs(86_400));
+    let mut ids = vec![tenant.start(Run::new("nap", ()).starting_at(later)).await.unwrap().id()];
+    for _ in 0..8 {
+        ids.push(tenant.run("nap", ()).await.unwrap().id());
+    }
+    for _ in 0..5 {
+        pause(Duration::from_secs(1)).await;
+        start(86_400 * 365).await;
+    }
+    pause(Duration::from_secs(1)).await;
+    let hub = start(1).await;
+    let tenant = hub.tenant("contoso").unwrap();
+    let mut blamed = 0;
+    for id in ids {
+        let handle = tenant.execution(id).await.unwrap();
+        blamed += u32::from(handle.settled().await.unwrap().is_none());
+    }
+    assert!(blamed <= 1, "one at a time ran, {blamed} are blamed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_gets_further_each_time_is_not_blamed() {
+    let disk = Disk::new();
+    let start = async || {
+        let ten_steps = workflow("ten_steps", |ctx: Context, (): ()| async move {
+            for number in 0..10 {
+                ctx.sleep(Duration::from_secs(1)).await;
+                ctx.step("step", || async { Ok(number) }).await?;
+            }
+            Ok(())
+        });
+        let config = HubConfig { max_recoveries: 2, ..HubConfig::default() };
+        disk.hub().with_config(config).with_workflow(ten_steps.unwrap()).start().await.unwrap()
+    };
+    let hub = start().await;
+    let id = contoso(&hub).await.run("ten_steps", ()).await.unwrap().id();
+    for life in 1..10 {
+        // Long enough for what was recorded, and one step more.
+        pause(Duration::from_millis(1_000 * life + 500)).await;
+        start().await;
+    }
+    let hub = start().await;
+    let resumed = hub.tenant("contoso").unwrap().execution(id).await.unwrap();
+    assert_eq!(resumed.settled().await.unwrap().unwrap().state, ExecutionState::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]

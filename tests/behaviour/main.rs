@@ -7,9 +7,11 @@
 
 mod admission;
 mod children;
+mod clocks;
 mod connections;
 #[cfg(feature = "embedded")]
 mod crash;
+mod dying;
 mod effects;
 #[cfg(feature = "embedded")]
 mod embedded;
@@ -20,7 +22,6 @@ mod onboarding;
 mod others;
 mod provider;
 mod refusing;
-mod secrets;
 mod supervision;
 mod taped;
 mod tenancy;

@@ -30,12 +30,8 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
     let pythons = venv::pythons()?;
     let newest = pythons.last().ok_or_else(|| Failure::new("no Python"))?;
     let folder = workspace.metadata()?.target_directory.join("python");
-    let tools = parts.run("tools", || {
-        let requirements = workspace.root().join(PROJECT).join("requirements-test.txt");
-        let requirements = ["--requirement", &requirements.to_string_lossy()];
-        let tools = Environment::with_tools(newest, folder.join(format!("tools-{}", newest.version())), &requirements)?;
-        Ok((tools, format!("Python {}", newest.version())))
-    })?;
+    let tools =
+        parts.run("tools", || Ok((tools(workspace, newest, &folder)?, format!("Python {}", newest.version()))))?;
     parts.run("ruff", || ruff(workspace, &tools).map(|()| ((), String::new())))?;
     let wheel = parts.run("wheel", || {
         let wheel = wheel::build(workspace, Profile::Release, &Stdio::piped)?;
@@ -48,6 +44,33 @@ pub(crate) fn check(workspace: &Workspace) -> Outcome {
     }
     let passed = installed.test(&mut parts)?;
     Ok(Report::figure(format!("{} Pythons, {passed} tests", pythons.len())).with_parts(parts.lines))
+}
+
+/// Builds the wheel, installs it beside the tools, and runs one file of the package's tests for at most so long with
+/// these variables set; fails as pytest does.
+pub(crate) fn run_file(
+    workspace: &Workspace,
+    file: &str,
+    variables: &[(&str, String)],
+    within: Duration,
+) -> Result<(), Failure> {
+    let pythons = venv::pythons()?;
+    let newest = pythons.last().ok_or_else(|| Failure::new("no Python"))?;
+    let folder = workspace.metadata()?.target_directory.join("python");
+    let tools = tools(workspace, newest, &folder)?;
+    let wheel = wheel::build(workspace, Profile::Release, &Stdio::piped)?;
+    tools.install_into(&tools, &wheel.path)?;
+    let installed = Installed { workspace, tools: &tools, wheel: &wheel, folder: &folder };
+    let mut command = installed.pytest_in(PROJECT);
+    command.arg(file).envs(variables.iter().map(|(name, value)| (name, value)));
+    run_tests(&mut command, &folder.join("pytest-file.log"), within).map(drop)
+}
+
+/// What the package is tested with, in an environment of its own.
+fn tools(workspace: &Workspace, python: &Python, folder: &Path) -> Result<Environment, Failure> {
+    let requirements = workspace.root().join(PROJECT).join("requirements-test.txt");
+    let requirements = ["--requirement", &requirements.to_string_lossy()];
+    Environment::with_tools(python, folder.join(format!("tools-{}", python.version())), &requirements)
 }
 
 /// The parts of the check: each is timed, and named when it fails.
@@ -143,15 +166,22 @@ impl Installed<'_> {
 
     /// Runs the tests in `folder` of the repository; how many passed.
     fn pytest(&self, arguments: &[&str], folder: &str) -> Result<usize, Failure> {
-        let mut command = self.tools.command("pytest");
-        command.args(["-p", "no:cacheprovider", "--config-file"]).arg(self.project("pyproject.toml"));
-        command.args(["--rootdir", ".", "--color", "no"]).args(arguments);
+        let mut command = self.pytest_in(folder);
+        command.args(arguments);
         if !arguments.contains(&"tests") {
             command.arg(".");
         }
+        run_tests(&mut command, &self.folder.join("pytest.log"), TESTS_WITHIN)
+    }
+
+    /// pytest in `folder` of the repository.
+    fn pytest_in(&self, folder: &str) -> Command {
+        let mut command = self.tools.command("pytest");
+        command.args(["-p", "no:cacheprovider", "--config-file"]).arg(self.project("pyproject.toml"));
+        command.args(["--rootdir", ".", "--color", "no"]);
         command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(self.workspace.root().join(folder));
         process::remove_variables(&mut command, CREDENTIALS);
-        run_tests(&mut command, &self.folder.join("pytest.log"))
+        command
     }
 
     fn project(&self, name: &str) -> PathBuf {
@@ -164,8 +194,8 @@ fn counted(passed: usize) -> Result<(usize, String), Failure> {
 }
 
 /// Runs pytest; every test must pass, and none may be left out.
-fn run_tests(command: &mut Command, log: &Path) -> Result<usize, Failure> {
-    let ended = process::run_within(command, TESTS_WITHIN, log)?;
+fn run_tests(command: &mut Command, log: &Path, within: Duration) -> Result<usize, Failure> {
+    let ended = process::run_within(command, within, log)?;
     if ended.status.code() == Some(NOTHING_COLLECTED) {
         return Ok(0);
     }
@@ -224,7 +254,8 @@ mod tests {
     #[test]
     fn failed_and_left_out_tests_are_red() {
         let folder = tempfile::tempdir().unwrap();
-        let run = |script: &str| run_tests(Command::new("sh").args(["-c", script]), &folder.path().join("log"));
+        let log = folder.path().join("log");
+        let run = |script: &str| run_tests(Command::new("sh").args(["-c", script]), &log, TESTS_WITHIN);
         assert_eq!(run("echo '2 passed in 1s'").unwrap(), 2);
         assert_eq!(run("echo 'no tests ran in 1s'; exit 5").unwrap(), 0);
         assert!(run("echo '1 failed, 2 passed in 1s'; exit 1").is_err());

@@ -59,7 +59,7 @@ pub(crate) struct Brought {
 
 impl Errand {
     /// Sends, waits, stores.
-    pub(super) async fn run(self) -> Result<Result<Brought, ExchangeFailure>> {
+    pub(super) async fn run(self) -> Result<Result<Box<Brought>, ExchangeFailure>> {
         let Self { tenant, integration, request, before } = self;
         let (key, credential) = (request.key.clone(), Arc::clone(&request.credential));
         let id = request.connection.clone();
@@ -71,7 +71,7 @@ impl Errand {
         };
         let mut answer = Answer { key, set, at: clock.now(), credential, before };
         let stored = answer.store(&tenant, &id).await;
-        Ok(Ok(Brought { answer, stored }))
+        Ok(Ok(Box::new(Brought { answer, stored })))
     }
 }
 

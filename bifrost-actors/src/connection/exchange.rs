@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bifrost_core::audit::{AuditOutcome, AuditRecord};
 use bifrost_core::connection::{Cause, ConnectionEvent};
@@ -19,6 +20,9 @@ use super::state::{self, Book, Decision, UnderWay, Waiting, initial_state};
 use crate::task::{after, report, report_anyway};
 use crate::tenant::shared::TenantShared;
 
+/// When an answer that the store did not take is offered to it again.
+const SAVE_AGAIN: Duration = Duration::from_secs(5);
+
 /// See the module.
 pub(super) struct AtWork<'a> {
     myself: &'a ActorRef<ConnectionMessage>,
@@ -35,12 +39,17 @@ impl<'a> AtWork<'a> {
         myself: &'a ActorRef<ConnectionMessage>,
         state: &'a mut ConnectionActorState,
     ) -> Result<Self> {
-        let ConnectionActorState { tenant, id, published, book, waiting } = state;
+        let ConnectionActorState { tenant, id, published, book, waiting, .. } = state;
         if let Some(known) = book.take() {
             return Ok(Self { myself, tenant, id, published, waiting, book: book.insert(known) });
         }
+        if published.had_an_owner() {
+            // What it wrote last may still be on its way: this comes after.
+            tenant.store.commit(Batch::new()).await?;
+        }
         let rotates = tenant.hub.rotations.over(&tenant.id, id);
         let loaded = load(tenant, id).await?;
+        published.own();
         let mut work = Self { myself, tenant, id, published, waiting, book: book.insert(loaded) };
         work.show_tokens();
         work.plan_renewals();
@@ -72,8 +81,15 @@ impl<'a> AtWork<'a> {
 
     /// Renews a token ahead of its expiry, unless that was done or would not help now.
     pub(super) async fn renew(&mut self, key: TokenKey) {
+        if self.book.unsaved.is_some() {
+            // Either it is stored now, and new, or it has to wait.
+            if self.save_unsaved().await.is_err() {
+                self.save_later();
+            }
+            return;
+        }
         let current = self.book.tokens.get(&key).map(|token| token.generation);
-        if self.save_unsaved().await.is_ok() && matches!(self.decide(&key, current), Decision::Exchange) {
+        if matches!(self.decide(&key, current), Decision::Exchange) {
             self.enqueue(key).await;
         }
     }
@@ -82,14 +98,19 @@ impl<'a> AtWork<'a> {
         &mut self,
         key: TokenKey,
         spent: Option<String>,
-        end: Result<Result<Brought, ExchangeFailure>>,
+        end: Result<Result<Box<Brought>, ExchangeFailure>>,
     ) {
         self.waiting.exchange = None;
         match end.unwrap_or_else(|error| Err(ExchangeFailure { cause: Cause::ProviderDown, error })) {
-            Ok(brought) => self.succeeded(brought).await,
+            Ok(brought) => self.succeeded(*brought),
             Err(failure) if failure.cause.passes_by_itself() => {
-                // Without an answer nobody knows whether the refresh token was rotated.
-                self.book.rotation_in_doubt |= spent.is_some();
+                match failure.error.kind() {
+                    // Whoever throttles has not looked at the refresh token: this intent came to nothing.
+                    ErrorKind::Throttled if !self.book.rotation_in_doubt => self.book.refresh.intent = None,
+                    ErrorKind::Throttled => {}
+                    // Without an answer nobody knows whether it was rotated.
+                    _ => self.book.rotation_in_doubt |= spent.is_some(),
+                }
                 self.deferred(&key, &failure.error).await;
             }
             Err(failure) => self.refused(key, spent, failure).await,
@@ -123,6 +144,13 @@ impl<'a> AtWork<'a> {
         Ok(())
     }
 
+    /// Lets the tenant rest when nothing would be lost by it.
+    pub(super) fn settle(&mut self) {
+        if self.waiting.exchange.is_none() && self.book.unsaved.is_none() {
+            self.waiting.in_use = None;
+        }
+    }
+
     pub(super) fn show_status(&self) {
         self.published.show_status(self.book.status());
     }
@@ -154,6 +182,9 @@ impl<'a> AtWork<'a> {
 
     /// Makes the intent durable where a refresh token is spent, then sends.
     async fn begin(&mut self, key: &TokenKey) -> Result<()> {
+        if self.waiting.in_use.is_none() {
+            self.waiting.in_use = Some(self.tenant.enter().ok_or_else(resting)?);
+        }
         let refresh_token = self.book.refresh_token();
         let spent = refresh_token.as_ref().map(fingerprint);
         if let Some(fingerprint) = spent.clone() {
@@ -203,7 +234,7 @@ impl<'a> AtWork<'a> {
         Errand { tenant: Arc::clone(self.tenant), integration: Arc::clone(&self.book.integration), request, before }
     }
 
-    async fn succeeded(&mut self, brought: Brought) {
+    fn succeeded(&mut self, brought: Brought) {
         match brought.stored {
             Ok(stored) => self.adopt(stored),
             // Settings or credential were changed: what is stored now counts, not this.
@@ -212,7 +243,16 @@ impl<'a> AtWork<'a> {
                 // Kept, shown to nobody, and stored as soon as the store takes it.
                 self.book.unsaved = Some(brought.answer);
                 self.fail_all(&error);
+                self.save_later();
             }
+        }
+    }
+
+    fn save_later(&mut self) {
+        if let Some(key) = self.book.unsaved.as_ref().map(|answer| answer.key.clone()) {
+            let again =
+                after(&self.tenant.hub.clock, SAVE_AGAIN, self.myself, ConnectionMessage::RenewalDue(key.clone()));
+            self.waiting.renewals.insert(key, again);
         }
     }
 
@@ -451,4 +491,8 @@ async fn load(tenant: &TenantShared, id: &ConnectionId) -> Result<Book> {
         failures: 0,
         unsaved: None,
     })
+}
+
+fn resting() -> Error {
+    Error::new(ErrorKind::Unavailable, "exchange token", "the tenant is being put to rest").retry(Retry::Later)
 }

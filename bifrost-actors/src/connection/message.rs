@@ -25,7 +25,7 @@ pub(crate) enum ConnectionMessage {
         /// The fingerprint of the refresh token that was spent, if one was.
         spent: Option<String>,
         /// With what.
-        end: Result<Result<Brought, ExchangeFailure>, Error>,
+        end: Result<Result<Box<Brought>, ExchangeFailure>, Error>,
     },
     /// A token is due for renewal ahead of its expiry.
     RenewalDue(TokenKey),
@@ -33,8 +33,6 @@ pub(crate) enum ConnectionMessage {
     Reload(RpcReplyPort<Result<()>>),
     /// The same, found out by the connection itself.
     Reread,
-    /// The connection was deleted: whoever asks next finds what is stored then, which may be another of its name.
-    Forget(RpcReplyPort<Result<()>>),
     /// Read the stored state and show it.
     Refresh(RpcReplyPort<Result<()>>),
 }

@@ -19,9 +19,11 @@ pub(crate) mod state;
 
 use std::sync::Arc;
 
-use bifrost_core::{ConnectionId, Error, Result};
+use bifrost_core::{ConnectionId, Error, ErrorKind, Result};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+use crate::execution::LEFT;
+use crate::probe::Entry;
 use crate::tenant::shared::TenantShared;
 use exchange::AtWork;
 use message::ConnectionMessage;
@@ -45,6 +47,7 @@ pub(crate) struct ConnectionActorState {
     /// `None` until the first message: starting must not keep the supervisor waiting for the disk.
     pub(crate) book: Option<Book>,
     pub(crate) waiting: Waiting,
+    pub(crate) _entry: Entry,
 }
 
 impl Actor for ConnectionActor {
@@ -54,10 +57,11 @@ impl Actor for ConnectionActor {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<ConnectionMessage>,
+        myself: ActorRef<ConnectionMessage>,
         args: ConnectionArgs,
     ) -> Result<ConnectionActorState, ActorProcessingErr> {
         Ok(ConnectionActorState {
+            _entry: args.tenant.hub.roll.connection(myself.get_id(), &args.tenant.id, &args.id),
             published: args.tenant.published(&args.id),
             tenant: args.tenant,
             id: args.id,
@@ -72,25 +76,18 @@ impl Actor for ConnectionActor {
         message: ConnectionMessage,
         state: &mut ConnectionActorState,
     ) -> Result<(), ActorProcessingErr> {
-        if let ConnectionMessage::Forget(reply) = message {
-            forget(state);
-            // A caller that gave up needs no answer.
-            let _ = reply.send(Ok(()));
-            return Ok(());
-        }
         match AtWork::open(&myself, state).await {
             Ok(work) => handle(work, message).await,
-            Err(error) => refuse(message, error),
+            Err(error) => {
+                // There is no such connection, or no more: one of this name has an actor of its own.
+                if error.kind() == ErrorKind::NotFound {
+                    myself.stop(Some(LEFT.to_owned()));
+                }
+                refuse(message, error);
+            }
         }
         Ok(())
     }
-}
-
-/// Who waits is told by the stored state when they ask again.
-fn forget(state: &mut ConnectionActorState) {
-    state.book = None;
-    state.waiting = Waiting::default();
-    state.published.withdraw();
 }
 
 async fn handle(mut work: AtWork<'_>, message: ConnectionMessage) {
@@ -107,11 +104,12 @@ async fn handle(mut work: AtWork<'_>, message: ConnectionMessage) {
                 tracing::warn!(%error, "a connection could not be read again");
             }
         }
-        ConnectionMessage::Refresh(reply) | ConnectionMessage::Forget(reply) => {
+        ConnectionMessage::Refresh(reply) => {
             work.show_status();
             let _ = reply.send(Ok(()));
         }
     }
+    work.settle();
 }
 
 /// The connection cannot be read: whoever asks is told.
@@ -119,7 +117,7 @@ fn refuse(message: ConnectionMessage, error: Error) {
     // A caller that gave up needs no answer.
     match message {
         ConnectionMessage::Acquire { reply, .. } => drop(reply.send(Err(error))),
-        ConnectionMessage::Reload(reply) | ConnectionMessage::Refresh(reply) | ConnectionMessage::Forget(reply) => {
+        ConnectionMessage::Reload(reply) | ConnectionMessage::Refresh(reply) => {
             drop(reply.send(Err(error)));
         }
         ConnectionMessage::Exchanged { .. } | ConnectionMessage::RenewalDue(_) | ConnectionMessage::Reread => {

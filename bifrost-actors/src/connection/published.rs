@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bifrost_core::Timestamp;
@@ -13,6 +14,7 @@ use bifrost_core::credential::{Freshness, Token, TokenKey};
 pub(crate) struct Published {
     tokens: ArcSwap<HashMap<TokenKey, Token>>,
     status: ArcSwapOption<ConnectionStatus>,
+    owned: AtomicBool,
 }
 
 impl Published {
@@ -22,6 +24,16 @@ impl Published {
         let token = tokens.get(key)?;
         // The actor renews ahead of expiry by itself: whoever reads needs to know only whether it is over.
         (token.freshness(now, 0.0) != Freshness::Expired).then(|| token.clone())
+    }
+
+    /// Whether an actor has worked on this connection before.
+    pub(crate) fn had_an_owner(&self) -> bool {
+        self.owned.load(Ordering::Acquire)
+    }
+
+    /// An actor works on it from now on.
+    pub(crate) fn own(&self) {
+        self.owned.store(true, Ordering::Release);
     }
 
     /// Shows these tokens, and no others.

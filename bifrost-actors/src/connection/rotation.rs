@@ -79,7 +79,7 @@ mod tests {
         assert!(rotations.over(&tenant, &id).is_none());
         let rotation = rotations.begin(&tenant, &id);
         let over = rotations.over(&tenant, &id).unwrap();
-        let waiting = tokio::spawn(async move { over.await });
+        let waiting = tokio::spawn(over);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         drop(rotation);

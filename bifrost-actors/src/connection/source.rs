@@ -53,7 +53,12 @@ impl ConnectionTokens {
     }
 
     async fn acquire_once(&self, key: &TokenKey, rejected: Option<u64>) -> Result<Token> {
-        let guard = self.hub.enter(&self.tenant).await?;
+        let awake = self.hub.awake(&self.tenant).and_then(|awake| awake.enter());
+        let guard = match awake {
+            // Also while the hub shuts down: what runs may end.
+            Some(guard) => guard,
+            None => self.hub.enter(&self.tenant).await?,
+        };
         self.published.store(guard.0.published(&self.id));
         let ask = |reply: RpcReplyPort<Result<Token>>| ConnectionMessage::Acquire { key: key.clone(), rejected, reply };
         guard.0.ask_connection_within(self.patience(), &self.id, ask).await

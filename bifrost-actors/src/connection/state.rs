@@ -13,6 +13,7 @@ use ractor::RpcReplyPort;
 use super::errand::Answer;
 use super::records::{Deferral, RefreshRecord, Refusal, TokenRecord, fingerprint};
 use crate::task::Task;
+use crate::tenant::shared::InUse;
 
 /// The delay after the first exchange that failed in a way that passes; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -60,6 +61,8 @@ pub(crate) struct Waiting {
     pub(crate) queue: VecDeque<TokenKey>,
     pub(crate) callers: BTreeMap<TokenKey, Vec<RpcReplyPort<Result<Token>>>>,
     pub(crate) exchange: Option<UnderWay>,
+    /// Held while an exchange is under way, or its answer not stored: a tenant that was put to rest would lose it.
+    pub(crate) in_use: Option<InUse>,
     pub(crate) renewals: HashMap<TokenKey, Task>,
 }
 

@@ -93,6 +93,7 @@ impl Running<'_> {
             record.attention = None;
             record.queue_deadline = queue_deadline;
             record.recoveries = 0;
+            record.suspicions = 0;
             record.run_deadline = None;
             record.started_at = None;
             record.become_state(ExecutionState::Pending)

@@ -20,7 +20,6 @@ use super::message::ExecutionMessage;
 use super::running::Running;
 use crate::live::{Ended, Live};
 use crate::tenant::admission::{self, Parent, Request};
-use crate::tenant::message::TenantMessage;
 use crate::tenant::shared::TenantShared;
 
 /// Why a child is cancelled.
@@ -97,15 +96,12 @@ async fn take_up(tenant: &Arc<TenantShared>, id: ExecutionId) -> Result<Arc<Live
         return Ok(known.live);
     }
     let record = load::record(&tenant.store, id).await?;
-    let live = Live::new(id);
     if let Some(outcome) = record.outcome {
+        let live = Live::new(id);
         live.end(Ended::Outcome(Arc::new(outcome)));
         return Ok(live);
     }
-    tenant.show(id);
-    // An actor that is gone takes this execution with it.
-    let _ = tenant.actor()?.cast(TenantMessage::Recover(id));
-    Ok(tenant.live(id).map_or(live, |known| known.live))
+    Ok(tenant.take_up(id))
 }
 
 /// The hub shuts down, and the child goes on at its next start: so does this execution.
@@ -115,28 +111,26 @@ async fn put_back<T>(host: &RunHost) -> T {
     pending().await
 }
 
-impl Running<'_> {
-    /// Cancels the children that may not have ended. One that is not found now finds its parent ended itself.
-    pub(super) async fn cancel_children(&self) {
-        for key in self.state.journal.open_children() {
-            if let Err(error) = self.cancel_child(key).await {
-                tracing::warn!(execution = %self.state.live.id(), %error, "a child could not be cancelled yet");
-            }
-        }
-    }
-
-    async fn cancel_child(&self, key: String) -> Result<()> {
-        let tenant = &self.state.tenant;
+/// Cancels the children of `parent` that these keys led to. One that is not found now finds its parent ended itself.
+pub(super) async fn cancel_all(tenant: &TenantShared, parent: ExecutionId, keys: Vec<String>) -> Result<()> {
+    for key in keys {
         let Some(found) = admission::by_key(tenant, &IdempotencyKey::new(key)?).await? else {
-            return Ok(());
+            continue;
         };
         if let Some(actor) = tenant.live(found.execution).and_then(|known| known.actor) {
             let (sender, _nobody_waits) = ractor::concurrency::oneshot();
-            let principal = Principal::Execution(self.state.live.id());
+            let principal = Principal::Execution(parent);
             let reply = RpcReplyPort::from(sender);
             let _ = actor.cast(ExecutionMessage::Cancel { principal, reason: PARENT_ENDED.to_owned(), reply });
         }
-        Ok(())
+    }
+    Ok(())
+}
+
+impl Running<'_> {
+    /// Cancels the children that may not have ended.
+    pub(super) async fn cancel_children(&self) -> Result<()> {
+        cancel_all(&self.state.tenant, self.state.live.id(), self.state.journal.open_children()).await
     }
 
     /// False when this is a child whose parent has ended, or is being cancelled.

@@ -188,9 +188,7 @@ impl Journal {
 
     /// The keys of child executions that may not have ended.
     pub(crate) fn open_children(&self) -> Vec<String> {
-        let inner = self.lock();
-        let open = |step: &&StepRecord| step.kind == StepKind::Child && !step.state.is_final();
-        inner.steps.values().filter(open).map(|step| inner.key_of(step.ordinal)).collect()
+        self.lock().open_children()
     }
 
     /// Numbers the next step of this name in this attempt.

@@ -3,6 +3,7 @@
 use bifrost_core::execution::ExecutionState;
 use bifrost_core::{ErrorKind, Result};
 
+use super::LEFT;
 use super::running::Running;
 use crate::live::Ended;
 
@@ -35,6 +36,6 @@ impl Running<'_> {
 
     fn leave(&mut self) {
         self.state.live.end(Ended::Requeued);
-        self.myself.stop(None);
+        self.myself.stop(Some(LEFT.to_owned()));
     }
 }

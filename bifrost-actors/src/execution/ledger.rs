@@ -176,6 +176,11 @@ impl Ledger {
             StepState::Intended | StepState::Unknown => None,
         };
         let still_open = matches!(state, StepState::Intended | StepState::Unknown);
+        if state.is_final() && self.record.suspicions > 0 {
+            // It gets further: it was not the one that brought the process down.
+            self.record.suspicions = 0;
+            self.record_dirty = true;
+        }
         step.state = state;
         if passing {
             self.run.failed.insert(ordinal);
@@ -216,6 +221,12 @@ impl Ledger {
     pub(super) fn take_durable(&mut self, last: u64) -> Vec<Event> {
         let count = self.unpublished.partition_point(|event| event.seq <= last);
         self.unpublished.drain(..count).collect()
+    }
+
+    /// The keys of child executions that may not have ended.
+    pub(super) fn open_children(&self) -> Vec<String> {
+        let open = |step: &&StepRecord| step.kind == StepKind::Child && !step.state.is_final();
+        self.steps.values().filter(open).map(|step| self.key_of(step.ordinal)).collect()
     }
 
     pub(super) fn shape_changed(&self) -> Attention {
@@ -260,6 +271,7 @@ mod tests {
             epoch: 1,
             attempt: 1,
             recoveries: 0,
+            suspicions: 0,
             accepted_at: NOW,
             started_at: Some(NOW),
             queue_deadline: NOW,

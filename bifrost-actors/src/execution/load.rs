@@ -2,13 +2,14 @@
 
 use bifrost_core::event::Event;
 use bifrost_core::execution::{ExecutionRecord, ExecutionState, StepRecord};
-use bifrost_core::store::Batch;
 use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
+use bifrost_core::store::{Batch, Precondition};
 use bifrost_core::{Error, ErrorKind, ExecutionId, Result};
 use serde::de::DeserializeOwned;
 
-use super::ledger::Stored;
+use super::child;
+use super::ledger::{Ledger, Stored};
 use crate::tenant::shared::TenantShared;
 
 /// The record alone.
@@ -16,33 +17,77 @@ pub(crate) async fn record(store: &TenantStore, id: ExecutionId) -> Result<Execu
     let key = store.key(Kind::Execution, &[id.as_bytes()])?;
     match store.get::<ExecutionRecord>(&key).await? {
         Some(found) => Ok(found.value),
-        None => Err(Error::new(ErrorKind::NotFound, "find execution", "no execution of this id")
-            .with("tenant", store.scope())
-            .with("execution", id)),
+        None => Err(missing(store, id)),
     }
 }
 
-/// Claims a stored execution for this start of the hub and reads it; `None` when it has ended.
+fn missing(store: &TenantStore, id: ExecutionId) -> Error {
+    Error::new(ErrorKind::NotFound, "find execution", "no execution of this id")
+        .with("tenant", store.scope())
+        .with("execution", id)
+}
+
+/// What was found when a stored execution was claimed.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// It is this start's from now on.
+    Taken(Box<Stored>),
+    /// It has ended.
+    Over(Box<Stored>),
+}
+
+/// Claims a stored execution for this start of the hub and reads it.
 ///
-/// Claiming it by a commit also makes sure that whatever its former owner had queued is durable before it is read.
-pub(crate) async fn claim(tenant: &TenantShared, id: ExecutionId) -> Result<Option<Stored>> {
+/// Claiming it by a commit also makes sure that whatever its former owner had queued is durable before it is read; and
+/// the commit requires the record as it was read, so that it never undoes what was still on its way.
+pub(crate) async fn claim(tenant: &TenantShared, id: ExecutionId) -> Result<Claim> {
     let store = &tenant.store;
-    let mut claimed = record(store, id).await?;
-    if claimed.state.is_terminal() {
-        return Ok(None);
-    }
-    claimed.epoch = tenant.hub.epoch;
-    // After an orderly shutdown nobody is suspected of having brought the process down, nor is one whose code did not
-    // run.
-    let suspect = claimed.state != ExecutionState::Scheduled && claimed.state != ExecutionState::NeedsAttention;
-    if suspect && !tenant.hub.clean_start {
-        claimed.recoveries += 1;
-    }
-    let mut batch = Batch::new();
     let key = store.key(Kind::Execution, &[id.as_bytes()])?;
-    store.put(&mut batch, key, &claimed)?;
-    store.commit(batch).await?;
-    everything(store, id).await.map(Some)
+    loop {
+        let mut batch = Batch::new();
+        let found = store.get::<ExecutionRecord>(&key).await?;
+        match &found {
+            Some(found) if found.value.state.is_terminal() => return over(tenant, id).await,
+            Some(found) => {
+                batch.require(Precondition::At(key.clone(), found.version));
+                store.put(&mut batch, key.clone(), &owned(tenant, found.value.clone()))?;
+            }
+            // Its acceptance may still be on its way.
+            None => drop(batch.require(Precondition::Absent(key.clone()))),
+        }
+        match store.commit(batch).await {
+            Ok(_) if found.is_none() => return Err(missing(store, id)),
+            Ok(_) => return everything(store, id).await.map(|stored| Claim::Taken(Box::new(stored))),
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The record as its new owner keeps it.
+fn owned(tenant: &TenantShared, mut record: ExecutionRecord) -> ExecutionRecord {
+    record.epoch = tenant.hub.epoch;
+    // After an orderly shutdown nobody is suspected of having brought the process down, and never one that ran no code.
+    let waits = matches!(record.state, ExecutionState::Scheduled | ExecutionState::NeedsAttention);
+    if !tenant.hub.clean_start && !waits {
+        record.recoveries += 1;
+        record.suspicions += u32::from(may_have_run(&record));
+    }
+    record
+}
+
+/// It has ended, perhaps before its owner had told its children.
+async fn over(tenant: &TenantShared, id: ExecutionId) -> Result<Claim> {
+    let stored = everything(&tenant.store, id).await?;
+    let ledger = Ledger::new(stored.record.clone(), stored.steps.clone(), 0);
+    child::cancel_all(tenant, id, ledger.open_children()).await?;
+    Ok(Claim::Over(Box::new(stored)))
+}
+
+/// Whether it may have run when its process died. The first time nobody knows of one that waited: its move to `Running`
+/// may not have become durable. One that is suspected makes it durable before it runs.
+fn may_have_run(record: &ExecutionRecord) -> bool {
+    record.state != ExecutionState::Pending || record.suspicions == 0
 }
 
 /// Record, steps and events.

@@ -66,6 +66,9 @@ pub(crate) fn idempotency_parts(key: &bifrost_core::IdempotencyKey) -> [u8; 32] 
     Sha256::digest(key.as_str().as_bytes()).into()
 }
 
+/// Why the actor of an execution stops that has ended, was put back or was never accepted.
+pub(crate) const LEFT: &str = "left";
+
 type Handled = Result<(), ActorProcessingErr>;
 
 impl Actor for ExecutionActor {
@@ -75,11 +78,12 @@ impl Actor for ExecutionActor {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<ExecutionMessage>,
+        myself: ActorRef<ExecutionMessage>,
         args: ExecutionArgs,
     ) -> Result<ExecutionActorState, ActorProcessingErr> {
         let journal = args.tenant.journal(args.stored, &args.live);
         Ok(ExecutionActorState {
+            _entry: args.tenant.hub.roll.execution(myself.get_id(), &args.tenant.id, &args.live.id()),
             tenant: args.tenant,
             live: args.live,
             journal,
@@ -101,17 +105,20 @@ impl Actor for ExecutionActor {
     ) -> Handled {
         let mut run = Running { myself: &myself, state };
         match message {
-            ExecutionMessage::Accept(reply) => {
-                let accepted = run.accept().await;
-                let failed = accepted.is_err();
-                // A caller that gave up has its answer in the store.
-                let _ = reply.send(accepted);
-                if failed {
-                    myself.stop(None);
+            // A caller that gave up has its answer in the store.
+            ExecutionMessage::Accept(reply) => match run.accept().await {
+                Ok(()) => {
+                    let _ = reply.send(Ok(()));
+                    run.accepted().await?;
                 }
-            }
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                    myself.stop(Some(LEFT.to_owned()));
+                    return Ok(());
+                }
+            },
             ExecutionMessage::Resume => run.go_on().await?,
-            ExecutionMessage::SlotGranted(slot) => run.start_attempt(slot)?,
+            ExecutionMessage::SlotGranted(slot) => run.start_attempt(slot).await?,
             ExecutionMessage::AttemptEnded { attempt, end } => run.attempt_ended(attempt, end).await?,
             ExecutionMessage::RetryDue => run.due().await?,
             ExecutionMessage::QueueDeadline => run.queue_deadline().await?,
@@ -129,6 +136,10 @@ impl Actor for ExecutionActor {
             ExecutionMessage::Drain => run.drain(),
             ExecutionMessage::Requeue => run.requeue().await?,
         }
-        Ok(())
+        // After a commit that failed, what is in memory is ahead of the disk: start again from there.
+        match state.journal.broken() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 }

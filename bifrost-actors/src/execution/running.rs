@@ -19,7 +19,7 @@ use super::host::RunHost;
 use super::message::ExecutionMessage;
 use super::place::Place;
 use super::state::{self, ExecutionActorState, Next, Returned};
-use super::{IdempotencyRecord, idempotency_parts, request_hash};
+use super::{IdempotencyRecord, LEFT, idempotency_parts, request_hash};
 use crate::live::Ended;
 use crate::slots::Slot;
 use crate::task::{after, spawn};
@@ -58,12 +58,17 @@ impl Running<'_> {
             self.state.live.end(Ended::Dropped);
             return Err(error);
         }
-        // The parent may have ended while this was on its way: then it did not know of it. What cannot be read now does
-        // not undo an acceptance.
-        if !self.parent_goes_on().await.unwrap_or(true) {
+        Ok(())
+    }
+
+    /// It is accepted and its caller told. The parent may have ended while this was on its way: then it did not know
+    /// of it.
+    pub(super) async fn accepted(&mut self) -> Result<()> {
+        if !self.parent_goes_on().await? {
             return self.cancel(Principal::System, child::PARENT_ENDED.to_owned()).await;
         }
-        self.wait_for_start(tenant.hub.clock.now());
+        let now = self.state.tenant.hub.clock.now();
+        self.wait_for_start(now);
         Ok(())
     }
 
@@ -89,8 +94,8 @@ impl Running<'_> {
             }
             _ => {}
         }
-        if record.recoveries > self.state.tenant.hub.config.max_recoveries {
-            let recoveries = record.recoveries;
+        if record.suspicions > self.state.tenant.hub.config.max_recoveries {
+            let recoveries = record.suspicions;
             return self.set_aside(Attention::Poisoned { recoveries }).await;
         }
         // One that is scheduled misses nothing before its time has come.
@@ -132,6 +137,9 @@ impl Running<'_> {
         if self.state.journal.with_record(|record| record.state == ExecutionState::Scheduled) {
             return self.start_as_scheduled().await;
         }
+        if self.state.registered().is_none() {
+            return self.set_aside(Attention::WorkflowMissing).await;
+        }
         self.get_in_line();
         Ok(())
     }
@@ -171,7 +179,7 @@ impl Running<'_> {
     }
 
     /// Begins an attempt in the slot that was granted.
-    pub(super) fn start_attempt(&mut self, slot: Slot) -> Result<()> {
+    pub(super) async fn start_attempt(&mut self, slot: Slot) -> Result<()> {
         let pending = self.state.journal.with_record(|record| record.state == ExecutionState::Pending);
         let Some(workflow) = self.state.registered().filter(|_| pending && !self.state.draining) else {
             return Ok(());
@@ -180,6 +188,10 @@ impl Running<'_> {
         let deadlines = *workflow.spec().deadlines();
         let number = self.state.journal.begin_attempt(deadlines.run)?;
         let record = self.state.journal.record();
+        if record.suspicions > 0 {
+            // If its process dies again, it must be known who ran and who only waited.
+            self.flush().await?;
+        }
         self.state.timers.queue = None;
         if self.state.timers.run.is_none() {
             self.run_for(deadlines.run);
@@ -301,7 +313,10 @@ impl Running<'_> {
         }
         let change = |record: &mut ExecutionRecord| record.become_state(ExecutionState::Cancelling);
         self.commit(change, Some(reason), Some(audit)).await?;
-        self.cancel_children().await;
+        if let Err(error) = self.cancel_children().await {
+            // They are told once more when this has ended.
+            tracing::warn!(execution = %self.state.live.id(), %error, "its children could not be cancelled yet");
+        }
         if self.state.attempt.is_none() {
             return self.end(state::cancelled(Vec::new())).await;
         }
@@ -370,9 +385,10 @@ impl Running<'_> {
             },
         )?;
         self.state.journal.settle(durable).await?;
-        self.cancel_children().await;
+        // Else whoever takes this up again finds it ended, and tells them.
+        self.cancel_children().await?;
         self.state.live.end(Ended::Outcome(Arc::new(outcome)));
-        self.myself.stop(None);
+        self.myself.stop(Some(LEFT.to_owned()));
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use super::attempt::Attempt;
 use super::journal::Journal;
 use super::place::Place;
 use crate::live::Live;
+use crate::probe::Entry;
 use crate::task::Task;
 use crate::tenant::shared::TenantShared;
 
@@ -32,6 +33,7 @@ pub(crate) struct ExecutionActorState {
     pub(crate) run_until: Option<Duration>,
     pub(crate) cancel: watch::Sender<bool>,
     pub(crate) draining: bool,
+    pub(crate) _entry: Entry,
 }
 
 impl ExecutionActorState {
@@ -149,6 +151,7 @@ mod tests {
             epoch: 1,
             attempt: 1,
             recoveries: 0,
+            suspicions: 0,
             accepted_at: now,
             started_at: Some(now),
             queue_deadline: now,

@@ -21,6 +21,7 @@ use crate::config::HubConfig;
 use crate::connection::rotation::Rotations;
 use crate::directory::Directory;
 use crate::hub::HubActor;
+use crate::probe::Roll;
 use crate::runtime::HubRuntime;
 use crate::slots::Slots;
 use crate::workflows::Workflows;
@@ -174,6 +175,7 @@ impl HubBuilder {
             takes_up: self.takes_up,
             tenants: Mutex::default(),
             closed: AtomicBool::new(false),
+            roll: Roll::default(),
             root: OnceLock::new(),
         });
         // The root is the one actor without a supervisor: the handle watches over it.
@@ -183,17 +185,28 @@ impl HubBuilder {
             .map_err(|error| Error::internal("start hub", error.to_string()))?;
         runtime.root.get_or_init(|| root);
         let hub = Hub::new(runtime, join);
-        for tenant in hub.runtime().directory.to_erase() {
-            // One that cannot be erased now is tried again at the next start: the other tenants must not wait for it.
-            if let Err(error) = tenants::erase(hub.runtime(), &tenant).await {
-                tracing::error!(%tenant, %error, "a deleted tenant could not be erased yet");
+        match begin(&hub).await {
+            Ok(()) => Ok(hub),
+            Err(error) => {
+                hub.abandon().await;
+                Err(error)
             }
         }
-        if hub.runtime().takes_up {
-            hub.take_up_everything().await?;
-        }
-        Ok(hub)
     }
+}
+
+/// Finishes what the last hub on this store left undone.
+async fn begin(hub: &Hub) -> Result<()> {
+    for tenant in hub.runtime().directory.to_erase() {
+        // One that cannot be erased now is tried again at the next start: the other tenants must not wait for it.
+        if let Err(error) = tenants::erase(hub.runtime(), &tenant).await {
+            tracing::error!(%tenant, %error, "a deleted tenant could not be erased yet");
+        }
+    }
+    if hub.runtime().takes_up {
+        hub.take_up_everything().await?;
+    }
+    Ok(())
 }
 
 async fn open(storage: Storage, entropy: &Arc<dyn Entropy>) -> Result<(SharedStore, Arc<dyn KeyProvider>)> {

@@ -107,7 +107,8 @@ impl Connections {
         batch.delete(records::refresh_key(store, &id)?);
         forget_tokens(&guard.0, &id, &mut batch).await?;
         commit_audited(&self.0, &guard, batch, "connection.delete", id.as_str()).await?;
-        guard.0.ask_connection(&id, ConnectionMessage::Forget).await
+        guard.0.forget_connection(&id);
+        Ok(())
     }
 
     /// All connections, by name.

@@ -1,6 +1,5 @@
 //! The hub's handle.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +10,7 @@ use bifrost_core::store::keys_under;
 use bifrost_core::store::records::TenantStore;
 use bifrost_core::time::within;
 use bifrost_core::workflow::{Workflow, WorkflowSet};
-use bifrost_core::{ErrorKind, ExecutionId, Principal, Result, TenantId};
+use bifrost_core::{ExecutionId, Principal, Result, TenantId};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -20,8 +19,8 @@ use super::snapshot::HubSnapshot;
 use super::tenant::Tenant;
 use super::tenants::Tenants;
 use crate::hub::message::HubMessage;
-use crate::runtime::HubRuntime;
-use crate::tenant::shared::InUse;
+use crate::runtime::{HubRuntime, Unfinished};
+use crate::tenant::shared::{InUse, TenantShared};
 
 /// A running hub. Cheap to clone; the hub ends with [`Hub::shutdown`], or with the runtime it lives in.
 #[derive(Clone)]
@@ -30,6 +29,8 @@ pub struct Hub(Arc<Inner>);
 struct Inner {
     runtime: Arc<HubRuntime>,
     root: Mutex<Option<JoinHandle<()>>>,
+    /// Whether the hub was shut down to the end.
+    ended: tokio::sync::Mutex<bool>,
 }
 
 /// What a shutdown came to.
@@ -46,7 +47,7 @@ impl Hub {
     }
 
     pub(crate) fn new(runtime: Arc<HubRuntime>, root: JoinHandle<()>) -> Self {
-        Self(Arc::new(Inner { runtime, root: Mutex::new(Some(root)) }))
+        Self(Arc::new(Inner { runtime, root: Mutex::new(Some(root)), ended: tokio::sync::Mutex::default() }))
     }
 
     pub(crate) fn runtime(&self) -> &Arc<HubRuntime> {
@@ -92,36 +93,49 @@ impl Hub {
     }
 
     /// Ends the hub: admits nothing any more, lets what runs end until `deadline`, refresh tokens that are being spent
-    /// included, puts back what still runs, closes the store. Calls on any handle answer `Closed` afterwards. A second call finds nothing left to do.
+    /// included, puts back what still runs, closes the store. Calls on any handle answer `Closed` afterwards.
+    ///
+    /// It may be called again at any time: a call that comes meanwhile, or after one that was dropped, joins in and
+    /// waits for the end as well, and one that comes later finds nothing left to do.
     ///
     /// # Errors
-    /// When the store's last sync fails.
+    /// When the store takes no note of the orderly end, or its last sync fails; the hub has ended and the store is
+    /// closed all the same.
     pub async fn shutdown(&self, deadline: Duration) -> Result<Shutdown> {
         let runtime = &self.0.runtime;
-        if runtime.closed.swap(true, Ordering::AcqRel) {
-            return Ok(Shutdown { requeued: 0 });
-        }
+        runtime.closed.store(true, Ordering::Release);
         let root = runtime.root()?;
         // A root that is gone has nothing to drain.
         let _ = root.cast(HubMessage::Drain);
         let clock = Arc::clone(&runtime.clock);
         let until = clock.monotonic().saturating_add(deadline);
-        let all_ended = within(clock.as_ref(), deadline, self.nothing_runs()).await.is_some();
+        let all_ended = within(clock.as_ref(), deadline, self.nothing_is_under_way()).await.is_some();
         let requeued = if all_ended { 0 } else { self.running() };
         if !all_ended {
             let _ = root.cast(HubMessage::Requeue);
             // Putting back takes a commit each, no workflow code is waited for.
             let _ = within(clock.as_ref(), runtime.config.call_deadline, self.nothing_runs()).await;
         }
-        self.stop_root().await;
-        // Nobody begins one any more; what a refresh token was spent for is worth waiting for.
-        let left = until.saturating_sub(clock.monotonic());
-        if within(clock.as_ref(), left, runtime.rotations.all_over()).await.is_none() {
-            tracing::warn!("the hub ends while a refresh token is being spent");
+        let mut ended = self.0.ended.lock().await;
+        if !*ended {
+            self.stop_root().await;
+            // Nobody begins one any more; what a refresh token was spent for is worth waiting for.
+            let left = until.saturating_sub(clock.monotonic());
+            if within(clock.as_ref(), left, runtime.rotations.all_over()).await.is_none() {
+                tracing::warn!("the hub ends while a refresh token is being spent");
+            }
+            let noted = self.note_orderly_end().await;
+            let closed = runtime.store.close().await;
+            *ended = true;
+            noted.and(closed)?;
         }
-        self.note_orderly_end().await?;
-        runtime.store.close().await?;
         Ok(Shutdown { requeued })
+    }
+
+    /// Ends a hub that could not start: its store is the caller's still.
+    pub(crate) async fn abandon(&self) {
+        self.0.runtime.closed.store(true, Ordering::Release);
+        self.stop_root().await;
     }
 
     pub(crate) async fn enter(&self, id: &TenantId) -> Result<InUse> {
@@ -132,30 +146,25 @@ impl Hub {
     pub(crate) async fn take_up_everything(&self) -> Result<()> {
         let prefix = Scope::hub().kind(Kind::Active);
         let keys = keys_under(self.0.runtime.store.as_ref(), &prefix).await?;
-        let unfinished: Vec<_> = keys.iter().filter_map(|key| parse_active(key.strip(&prefix)?)).collect();
-        let tenants: BTreeSet<TenantId> = unfinished.iter().map(|(tenant, _)| tenant.clone()).collect();
-        for tenant in tenants {
-            let of_tenant = unfinished.iter().filter(|(owner, _)| *owner == tenant).map(|(_, id)| *id);
-            self.take_up(&tenant, of_tenant.collect()).await?;
+        let mut unfinished = Unfinished::new();
+        for (tenant, id) in keys.iter().filter_map(|key| parse_active(key.strip(&prefix)?)) {
+            unfinished.entry(tenant).or_default().push(id);
+        }
+        for (tenant, executions) in unfinished {
+            self.take_up(tenant, executions).await;
         }
         Ok(())
     }
 
-    /// Takes up a tenant's executions if it may work.
-    pub(crate) async fn take_up(&self, tenant: &TenantId, executions: Vec<ExecutionId>) -> Result<()> {
-        let may_work = match self.0.runtime.directory.get(tenant) {
-            Ok(record) => !matches!(record.status, bifrost_core::TenantStatus::Suspended { .. }),
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        if !may_work || !self.0.runtime.takes_up {
-            return Ok(());
+    /// Takes up a tenant's executions if it may work, now or as soon as that can be.
+    pub(crate) async fn take_up(&self, tenant: TenantId, executions: Vec<ExecutionId>) {
+        let runtime = &self.0.runtime;
+        if let Err(error) = runtime.take_up(&tenant, &executions).await {
+            tracing::warn!(%tenant, %error, "a tenant's executions could not be taken up yet");
+            let left = HubMessage::TakeUp(Unfinished::from([(tenant, executions)]));
+            // Without a root the hub has ended: they go on at its next start.
+            let _ = runtime.root().map(|root| root.cast(left));
         }
-        let guard = self.enter(tenant).await?;
-        for id in executions {
-            guard.0.take_up(id)?;
-        }
-        Ok(())
     }
 
     /// The tenant's executions that have not ended.
@@ -168,25 +177,37 @@ impl Hub {
 
     /// Executions whose end nobody knows yet, all tenants together.
     fn running(&self) -> u32 {
-        let tenants = self.0.runtime.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let count: usize = tenants.values().map(|tenant| tenant.lock_executions().len()).sum();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        u32::try_from(self.awake().iter().map(|tenant| tenant.executions.running().len()).sum::<usize>())
+            .unwrap_or(u32::MAX)
     }
 
-    /// Resolves when no execution is left in this process.
+    fn awake(&self) -> Vec<Arc<TenantShared>> {
+        self.0.runtime.tenants.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Resolves when no execution runs in this process.
     async fn nothing_runs(&self) {
         loop {
-            let next = {
-                let tenants = self.0.runtime.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-                tenants.values().find_map(|tenant| {
-                    let executions = tenant.lock_executions();
-                    executions.values().next().map(|execution| execution.live.ended())
-                })
-            };
-            let Some(mut ended) = next else { return };
-            // The sender lives in the map: an error means that it has just been taken out.
-            let _ = ended.wait_for(Option::is_some).await;
-            tokio::task::yield_now().await;
+            let running: Vec<_> = self.awake().iter().flat_map(|tenant| tenant.executions.running()).collect();
+            if running.is_empty() {
+                return;
+            }
+            for live in running {
+                // The sender lives as long as `live` does.
+                let _ = live.ended().wait_for(Option::is_some).await;
+            }
+        }
+    }
+
+    /// Resolves when no execution runs, no call is under way and no token is on its way.
+    async fn nothing_is_under_way(&self) {
+        const LOOK_AGAIN: Duration = Duration::from_millis(5);
+        loop {
+            self.nothing_runs().await;
+            if !self.awake().iter().any(|tenant| tenant.is_in_use()) {
+                return;
+            }
+            self.0.runtime.clock.sleep(LOOK_AGAIN).await;
         }
     }
 
@@ -194,12 +215,13 @@ impl Hub {
         if let Ok(root) = self.0.runtime.root() {
             root.stop(None);
         }
+        let limit = self.0.runtime.config.call_deadline;
         let join = self.0.root.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(join) = join {
-            let limit = self.0.runtime.config.call_deadline;
-            if within(self.0.runtime.clock.as_ref(), limit, join).await.is_none() {
-                tracing::warn!("the hub's actors did not end in time");
-            }
+        if let Some(join) = join
+            && within(self.0.runtime.clock.as_ref(), limit, join).await.is_none()
+        {
+            tracing::warn!("the hub's actors did not end in time");
+            let _ = self.0.runtime.root().map(|root| root.kill());
         }
     }
 

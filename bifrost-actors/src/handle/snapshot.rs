@@ -42,7 +42,7 @@ impl HubSnapshot {
     pub(crate) fn take(runtime: &HubRuntime) -> Self {
         let (awake, in_flight) = {
             let tenants = runtime.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-            let in_flight = tenants.values().map(|tenant| tenant.lock_executions().len()).sum();
+            let in_flight = tenants.values().map(|tenant| tenant.executions.len()).sum();
             (tenants.len(), in_flight)
         };
         Self {

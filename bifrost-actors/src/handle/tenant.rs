@@ -23,6 +23,7 @@ use crate::execution::load;
 use crate::execution::message::ExecutionMessage;
 use crate::tenant::admission::{self, Request};
 use crate::tenant::shared::{InUse, TenantShared};
+use crate::tenant::state::not_suspended;
 
 /// Works for one tenant. No call takes a tenant again.
 #[derive(Debug, Clone)]
@@ -52,7 +53,9 @@ impl Run {
         }
     }
 
-    /// Starts it at this time instead of now. It is accepted now, and waits durably.
+    /// Starts it at this time instead of now. It is accepted now, and waits durably; if nobody is there at that time, it
+    /// starts when the hub does. It goes by the wall clock: never before that shows the time, and within five seconds
+    /// after the clock was set past it.
     #[must_use]
     pub fn starting_at(mut self, time: Timestamp) -> Self {
         self.starts_at = Some(time);
@@ -194,7 +197,11 @@ impl Tenant {
                 .retry(bifrost_core::Retry::Later)),
             None => {
                 let record = load::record(&guard.0.store, id).await?;
-                if !record.state.is_terminal() && !self.hub.runtime().takes_up {
+                if !record.state.is_terminal() {
+                    if self.hub.runtime().takes_up {
+                        // Nobody owns it while its tenant may not work; else somebody should, and will from now on.
+                        not_suspended(&*guard.0.record()?)?;
+                    }
                     let actor = self.take_up(&guard.0, id).await?;
                     return self.hub.runtime().ask(&actor, message).await?;
                 }
@@ -208,7 +215,7 @@ impl Tenant {
     async fn take_up(&self, shared: &TenantShared, id: ExecutionId) -> Result<ActorRef<ExecutionMessage>> {
         const LOOK_AGAIN: Duration = Duration::from_millis(5);
         let runtime = self.hub.runtime();
-        shared.take_up(id)?;
+        shared.take_up(id);
         let there = async {
             loop {
                 match shared.live(id) {
@@ -274,7 +281,7 @@ impl Tenant {
         let guard = self.enter().await?;
         let connections = guard.0.lock_connections();
         Ok(TenantSnapshot {
-            executions_in_flight: guard.0.lock_executions().len(),
+            executions_in_flight: guard.0.executions.len(),
             connections: connections.values().filter_map(|c| c.status()).map(|status| (*status).clone()).collect(),
         })
     }

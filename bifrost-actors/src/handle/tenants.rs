@@ -159,7 +159,8 @@ impl Tenants {
         self.change(id, "tenant.enable", |record| record.status = TenantStatus::Active).await?;
         let id = TenantId::new(id)?;
         let unfinished = self.hub.unfinished(&id).await?;
-        self.hub.take_up(&id, unfinished).await
+        self.hub.take_up(id, unfinished).await;
+        Ok(())
     }
 
     /// Deletes a tenant that is disabled and has nothing in flight: its records, then its data key, so that copies of
@@ -180,9 +181,10 @@ impl Tenants {
         if !self.hub.unfinished(&id).await?.is_empty() {
             return refuse("the tenant has work in flight: cancel it, or wait for it to end");
         }
+        runtime.directory.delete(&id, &self.principal).await?;
+        // From now on nobody wakes it; what is awake of it ends.
         let tenant = id.clone();
         runtime.ask(runtime.root()?, |reply| HubMessage::Retire { tenant, reply }).await?;
-        runtime.directory.delete(&id, &self.principal).await?;
         erase(runtime, &id).await
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bifrost_core::{Result, TenantId};
 use ractor::RpcReplyPort;
 
+use crate::runtime::Unfinished;
 use crate::tenant::shared::TenantShared;
 
 /// Messages of the [`HubActor`](super::HubActor).
@@ -26,15 +27,19 @@ pub(crate) enum HubMessage {
         /// What failed.
         cause: String,
     },
+    /// The directory says by now that this tenant is suspended.
+    Suspended(TenantId),
     /// Start a tenant's actor again after its delay.
-    Restart(TenantId),
+    Restart(Arc<TenantShared>),
     /// End a tenant's actors: it was disabled, suspended or deleted.
     Retire {
         /// Which.
         tenant: TenantId,
-        /// Answered once its actors are told.
+        /// Answered once its actors have ended.
         reply: RpcReplyPort<()>,
     },
+    /// Take up executions that could not be taken up at once.
+    TakeUp(Unfinished),
     /// Look for grants that have been idle.
     Sweep,
     /// That is done.

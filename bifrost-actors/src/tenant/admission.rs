@@ -62,6 +62,7 @@ pub(crate) fn check(hub: &HubRuntime, id: &TenantId, request: Request) -> Result
         epoch: hub.epoch,
         attempt: 0,
         recoveries: 0,
+        suspicions: 0,
         accepted_at: now,
         started_at: None,
         run_deadline: None,
@@ -138,6 +139,9 @@ pub(crate) async fn attach(tenant: &TenantShared, id: ExecutionId) -> Result<Arc
         return Ok(known.live);
     }
     let stored = load::everything(&tenant.store, id).await?;
+    if !stored.record.state.is_terminal() && tenant.goes_on() {
+        return Ok(tenant.take_up(id));
+    }
     let live = Live::new(id);
     live.publish(stored.events);
     live.end(stored.record.outcome.map_or(Ended::Requeued, |outcome| Ended::Outcome(Arc::new(outcome))));

@@ -22,6 +22,11 @@ impl Gate {
         debug_assert!(left.is_ok_and(|before| before & Self::CLOSED == 0), "a gate closed over somebody");
     }
 
+    /// Whether somebody is inside.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.0.load(Ordering::Acquire) & !(Self::CLOSED | Self::TOUCHED) > 0
+    }
+
     /// Closes if nobody is inside and nobody was since the last time this was asked.
     pub(super) fn close(&self) -> bool {
         let before = self.change(|state| match state {

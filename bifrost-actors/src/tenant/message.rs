@@ -7,7 +7,7 @@ use bifrost_core::{ConnectionId, ExecutionId, Result};
 use ractor::{ActorRef, RpcReplyPort};
 
 use crate::connection::message::ConnectionMessage;
-use crate::execution::ledger::Stored;
+use crate::execution::load::Claim;
 use crate::live::Live;
 
 /// Messages of a [`TenantActor`](super::TenantActor).
@@ -24,12 +24,12 @@ pub(crate) enum TenantMessage {
     },
     /// Take up a stored execution.
     Recover(ExecutionId),
-    /// A stored execution was claimed and read; `None` when it had ended.
+    /// A stored execution was claimed and read.
     Claimed {
         /// Which.
         id: ExecutionId,
-        /// What is stored of it.
-        stored: Result<Option<Box<Stored>>>,
+        /// What was found.
+        claim: Result<Claim>,
     },
     /// The actor of a connection, started if need be.
     Connection {
@@ -38,6 +38,8 @@ pub(crate) enum TenantMessage {
         /// Answered with the actor.
         reply: RpcReplyPort<Result<ActorRef<ConnectionMessage>>>,
     },
+    /// A connection was deleted.
+    ConnectionDeleted(ConnectionId),
     /// Look whether anybody uses the tenant.
     IdleTick,
     /// The hub shuts down: start nothing new.

@@ -8,6 +8,7 @@
 //! its own acceptance and answers the caller, so a tenant's acceptances share one sync.
 
 pub(crate) mod admission;
+pub(crate) mod executions;
 mod gate;
 pub(crate) mod message;
 pub(crate) mod shared;
@@ -23,20 +24,24 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent
 use crate::connection::message::ConnectionMessage;
 use crate::connection::{ConnectionActor, ConnectionArgs};
 use crate::execution::ledger::Stored;
+use crate::execution::load::Claim;
 use crate::execution::message::ExecutionMessage;
-use crate::execution::{ExecutionActor, ExecutionArgs, load};
+use crate::execution::{ExecutionActor, ExecutionArgs, LEFT, load};
 use crate::hub::message::HubMessage;
 use crate::live::{Ended, Live};
 use crate::supervision::{RestartBudget, Verdict};
 use crate::task::{after, report};
 use message::TenantMessage;
-use shared::{LiveExecution, TenantShared};
+use shared::TenantShared;
 use state::{Child, TenantActorState, admit};
 
 /// See the module.
 pub(crate) struct TenantActor;
 
 type Handled = Result<(), ActorProcessingErr>;
+
+/// How long actors that are told to end may take for the message they are at.
+pub(crate) const ENDING: Duration = Duration::from_secs(5);
 
 impl Actor for TenantActor {
     type Msg = TenantMessage;
@@ -51,6 +56,7 @@ impl Actor for TenantActor {
         let restarts = RestartBudget::new(shared.hub.config.child_restarts);
         shared.actor.store(Some(Arc::new(myself.clone())));
         let mut state = TenantActorState {
+            _entry: shared.hub.roll.tenant(myself.get_id(), &shared.id),
             shared,
             children: Default::default(),
             executions: Default::default(),
@@ -74,18 +80,34 @@ impl Actor for TenantActor {
         match message {
             TenantMessage::Start { record, live, reply } => start(&myself, state, *record, live, reply).await,
             TenantMessage::Recover(id) => recover(&myself, state, id),
-            TenantMessage::Claimed { id, stored } => claimed(&myself, state, id, stored).await?,
+            TenantMessage::Claimed { id, claim } => claimed(&myself, state, id, claim).await,
             TenantMessage::Connection { id, reply } => {
                 // A caller that gave up needs no answer.
                 let _ = reply.send(connection(&myself, state, &id).await);
             }
+            TenantMessage::ConnectionDeleted(id) => {
+                if let Some(actor) = state.connections.remove(&id) {
+                    state.children.remove(&actor.get_id());
+                    actor.stop(None);
+                }
+            }
             TenantMessage::IdleTick => rest_if_idle(&myself, state),
             TenantMessage::Drain => {
-                state.draining = true;
+                drain(state);
                 tell_all(state, || ExecutionMessage::Drain);
             }
             TenantMessage::Requeue => tell_all(state, || ExecutionMessage::Requeue),
         }
+        Ok(())
+    }
+
+    /// Nobody beneath it is left when it has ended: whoever is started in its place is alone.
+    async fn post_stop(
+        &self,
+        myself: ActorRef<TenantMessage>,
+        _state: &mut TenantActorState,
+    ) -> Result<(), ActorProcessingErr> {
+        myself.get_cell().stop_children_and_wait(None, Some(ENDING)).await;
         Ok(())
     }
 
@@ -97,10 +119,16 @@ impl Actor for TenantActor {
     ) -> Handled {
         match event {
             SupervisionEvent::ActorTerminated(cell, _, reason) => match state.forget(&cell) {
-                // Killed from outside: that is a failure, not an end.
-                Some(child) if reason.as_deref() == Some("killed") => failed(&myself, state, child, "it was killed"),
-                Some(Child::Execution(id)) => ended(state, id),
-                _ => {}
+                Some(Child::Execution(id)) if reason.as_deref() == Some(LEFT) => {
+                    state.shared.executions.left(id, Ended::Dropped);
+                }
+                // It found that there is no such connection.
+                Some(Child::Connection(id)) if reason.as_deref() == Some(LEFT) => {
+                    drop(state.shared.lock_connections().remove(&id));
+                }
+                // Ended from outside: that is a failure, not an end.
+                Some(child) => failed(&myself, state, child, "it was killed"),
+                None => {}
             },
             SupervisionEvent::ActorFailed(cell, error) => {
                 if let Some(child) = state.forget(&cell) {
@@ -150,23 +178,22 @@ async fn spawn_execution(
         .map_err(|error| Error::internal("start execution", error.to_string()))?;
     state.children.insert(actor.get_id(), Child::Execution(id));
     state.executions.insert(id, actor.clone());
-    let entry = LiveExecution { live, actor: Some(actor.clone()) };
-    state.shared.lock_executions().insert(id, entry);
+    state.shared.executions.started(live, actor.clone());
     Ok(actor)
 }
 
 /// Takes up a stored execution, unless that is done or under way. A task claims and reads it.
 fn recover(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, id: ExecutionId) {
-    if state.draining || state.executions.contains_key(&id) || state.recovering.contains_key(&id) {
+    if state.executions.contains_key(&id) || state.recovering.contains_key(&id) {
         return;
     }
-    state.shared.show(id);
+    if state.draining {
+        return state.shared.executions.left(id, Ended::Requeued);
+    }
+    state.shared.executions.show(id);
     let shared = Arc::clone(&state.shared);
     let claim = async move { load::claim(&shared, id).await };
-    let task = report(myself, claim, move |claimed| TenantMessage::Claimed {
-        id,
-        stored: claimed.and_then(|stored| Ok(stored?.map(Box::new))),
-    });
+    let task = report(myself, claim, move |claim| TenantMessage::Claimed { id, claim: claim.and_then(|claim| claim) });
     state.recovering.insert(id, task);
 }
 
@@ -175,27 +202,61 @@ async fn claimed(
     myself: &ActorRef<TenantMessage>,
     state: &mut TenantActorState,
     id: ExecutionId,
-    stored: Result<Option<Box<Stored>>>,
-) -> Handled {
+    claim: Result<Claim>,
+) {
     state.recovering.remove(&id);
-    match stored {
-        Ok(Some(stored)) if !state.draining => {
-            let live = state.shared.live(id).map_or_else(|| Live::new(id), |known| known.live);
-            spawn_execution(myself, state, *stored, live).await?.cast(ExecutionMessage::Resume)?;
+    let executions = &state.shared.executions;
+    match claim {
+        Ok(Claim::Over(stored)) => {
+            let live = executions.show(id);
+            live.publish(stored.events);
+            executions
+                .left(id, stored.record.outcome.map_or(Ended::Dropped, |outcome| Ended::Outcome(Arc::new(outcome))));
         }
-        Ok(_) => ended(state, id),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            tracing::error!(tenant = %state.shared.id, execution = %id, "an execution to take up is not in the store");
-            ended(state, id);
+        _ if state.draining => executions.left(id, Ended::Requeued),
+        Ok(Claim::Taken(stored)) => {
+            let live = executions.show(id);
+            match spawn_execution(myself, state, *stored, live).await {
+                // One that is gone is started again when its end is heard of.
+                Ok(actor) => drop(actor.cast(ExecutionMessage::Resume)),
+                Err(error) => failed(myself, state, Child::Execution(id), &error.to_string()),
+            }
         }
-        // Never given up: an execution without an owner would be lost.
-        Err(error) => {
-            tracing::warn!(tenant = %state.shared.id, execution = %id, %error, "an execution could not be taken up yet");
+        Err(error) => not_claimed(myself, state, id, &error),
+    }
+}
+
+/// What does not get better by itself is left where it is: each start of the hub tries once. All else is never given
+/// up, because an execution without an owner would be lost.
+fn not_claimed(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, id: ExecutionId, error: &Error) {
+    let (tenant, executions) = (&state.shared.id, &state.shared.executions);
+    match error.kind() {
+        ErrorKind::NotFound => {
+            tracing::error!(%tenant, execution = %id, "an execution to take up is not in the store");
+            executions.left(id, Ended::Dropped);
+        }
+        ErrorKind::StoreCorrupt | ErrorKind::StorePoisoned | ErrorKind::Closed => {
+            tracing::error!(%tenant, execution = %id, %error, "an execution cannot be taken up");
+            executions.left(id, Ended::Requeued);
+        }
+        _ => {
+            tracing::warn!(%tenant, execution = %id, %error, "an execution could not be taken up yet");
             let wait = state.shared.hub.config.child_restarts.max_delay;
             recover_later(myself, state, id, wait);
         }
     }
-    Ok(())
+}
+
+/// The hub shuts down: what nobody runs now goes on at the next start.
+fn drain(state: &mut TenantActorState) {
+    state.draining = true;
+    state.recovering.clear();
+    state.restart_timers.clear();
+    for id in state.shared.executions.ids() {
+        if !state.executions.contains_key(&id) {
+            state.shared.executions.left(id, Ended::Requeued);
+        }
+    }
 }
 
 async fn connection(
@@ -215,14 +276,6 @@ async fn connection(
     Ok(actor)
 }
 
-/// An execution's actor has ended in order.
-fn ended(state: &TenantActorState, id: ExecutionId) {
-    let known = state.shared.lock_executions().remove(&id);
-    if let Some(known) = known {
-        known.live.end(Ended::Dropped);
-    }
-}
-
 fn child_failed(
     myself: &ActorRef<TenantMessage>,
     state: &mut TenantActorState,
@@ -233,12 +286,10 @@ fn child_failed(
     match (kind, &child) {
         // The store takes nothing until it is opened again: what is stored goes on then.
         (Some(ErrorKind::StorePoisoned | ErrorKind::Closed), Child::Execution(id)) => {
-            if let Some(known) = state.shared.lock_executions().remove(id) {
-                known.live.end(Ended::Requeued);
-            }
+            state.shared.executions.left(*id, Ended::Requeued);
         }
         // The disk is full: no fault of the tenant. Try again until there is room.
-        (Some(ErrorKind::StoreFull), _) => {
+        (Some(ErrorKind::StoreFull), _) if !state.draining => {
             let wait = state.shared.hub.config.child_restarts.max_delay;
             restart(myself, state, child, wait);
         }
@@ -249,6 +300,13 @@ fn child_failed(
 /// A child failed: restart it, or, when that happens too often, ask the hub to suspend the tenant.
 fn failed(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child: Child, cause: &str) {
     tracing::error!(tenant = %state.shared.id, ?child, cause, "an actor failed");
+    if state.draining {
+        // Nothing starts again in a hub that shuts down.
+        if let Child::Execution(id) = child {
+            state.shared.executions.left(id, Ended::Requeued);
+        }
+        return;
+    }
     match state.restarts.record(state.shared.hub.clock.monotonic()) {
         Verdict::Restart(delay) => restart(myself, state, child, delay),
         Verdict::Meltdown => {
@@ -268,9 +326,7 @@ fn restart(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, child
 }
 
 fn recover_later(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState, id: ExecutionId, delay: Duration) {
-    if let Some(known) = state.shared.lock_executions().get_mut(&id) {
-        known.actor = None;
-    }
+    state.shared.executions.lost(id);
     let timer = after(&state.shared.hub.clock, delay, myself, TenantMessage::Recover(id));
     state.restart_timers.retain(|timer| !timer.is_finished());
     state.restart_timers.push(timer);
@@ -284,6 +340,8 @@ fn watch_idleness(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState
 /// Puts the tenant to rest when nobody used it: the hub forgets it, and its actors end.
 fn rest_if_idle(myself: &ActorRef<TenantMessage>, state: &mut TenantActorState) {
     if state.executions.is_empty() && state.recovering.is_empty() && state.shared.try_rest() {
+        // What is still in the mailbox was sent by nobody who waits for it: nothing may begin here any more.
+        state.draining = true;
         // The hub's map is cleared before the actors end, so nobody finds them.
         let message = HubMessage::Rested(Arc::clone(&state.shared));
         let _ = state.shared.hub.root().map(|root| root.cast(message));

@@ -9,9 +9,12 @@ use bifrost_core::audit::{AuditLog, AuditRecord};
 use bifrost_core::store::Batch;
 use bifrost_core::store::key::{Kind, Scope};
 use bifrost_core::store::records::TenantStore;
-use bifrost_core::{Connection, ConnectionId, Error, ErrorKind, ExecutionId, Result, TenantId, TenantRecord};
+use bifrost_core::{
+    Connection, ConnectionId, Error, ErrorKind, ExecutionId, Result, TenantId, TenantRecord, TenantStatus,
+};
 use ractor::ActorRef;
 
+use super::executions::{Executions, LiveExecution};
 use super::gate::Gate;
 use super::message::TenantMessage;
 use crate::connection::published::Published;
@@ -19,7 +22,6 @@ use crate::connection::records::StoredConnection;
 use crate::connection::source::ConnectionTokens;
 use crate::execution::journal::Journal;
 use crate::execution::ledger::Stored;
-use crate::execution::message::ExecutionMessage;
 use crate::live::Live;
 use crate::runtime::HubRuntime;
 
@@ -30,17 +32,9 @@ pub(crate) struct TenantShared {
     pub(crate) store: TenantStore,
     pub(crate) audit_log: AuditLog,
     pub(crate) actor: ArcSwapOption<ActorRef<TenantMessage>>,
-    pub(crate) executions: Mutex<BTreeMap<ExecutionId, LiveExecution>>,
+    pub(crate) executions: Executions,
     pub(crate) connections: Mutex<BTreeMap<ConnectionId, Arc<Published>>>,
     gate: Gate,
-}
-
-/// An execution that is not terminal in this process.
-#[derive(Clone)]
-pub(crate) struct LiveExecution {
-    pub(crate) live: Arc<Live>,
-    /// `None` while the actor is being restarted.
-    pub(crate) actor: Option<ActorRef<ExecutionMessage>>,
 }
 
 impl TenantShared {
@@ -54,7 +48,7 @@ impl TenantShared {
             audit_log: AuditLog::new(store.clone()),
             store,
             actor: ArcSwapOption::empty(),
-            executions: Mutex::new(BTreeMap::new()),
+            executions: Executions::default(),
             connections: Mutex::new(BTreeMap::new()),
             gate: Gate::default(),
         }))
@@ -72,7 +66,7 @@ impl TenantShared {
 
     /// Puts the tenant to rest if nobody uses it: from now on nobody can enter.
     pub(crate) fn try_rest(&self) -> bool {
-        self.lock_executions().is_empty() && self.gate.close()
+        self.executions.is_empty() && self.gate.close()
     }
 
     /// The tenant's actor.
@@ -118,6 +112,15 @@ impl TenantShared {
         Ok(Connection::new(self.id.clone(), id.clone(), execution, settings, tokens, integration))
     }
 
+    /// A connection was deleted: its actor ends, and nothing of it is shown any more.
+    pub(crate) fn forget_connection(&self, id: &ConnectionId) {
+        if let Some(published) = self.lock_connections().remove(id) {
+            published.withdraw();
+        }
+        // A tenant's actor that is being restarted knows of no connection.
+        let _ = self.actor().map(|actor| actor.cast(TenantMessage::ConnectionDeleted(id.clone())));
+    }
+
     /// A connection's settings as they are stored.
     pub(crate) async fn stored_connection(&self, id: &ConnectionId) -> Result<StoredConnection> {
         let key = self.store.key(Kind::Connection, &[id.as_str().as_bytes()])?;
@@ -132,25 +135,29 @@ impl TenantShared {
 
     /// The execution if it is not terminal in this process.
     pub(crate) fn live(&self, id: ExecutionId) -> Option<LiveExecution> {
-        self.lock_executions().get(&id).cloned()
+        self.executions.get(id)
     }
 
-    /// Has a stored execution taken up.
-    pub(crate) fn take_up(&self, id: ExecutionId) -> Result<()> {
-        // Shown before the actor hears of it: whoever asks now waits for it instead of finding nobody.
-        self.show(id);
-        let told = self.actor()?.cast(TenantMessage::Recover(id));
-        told.map_err(|_| Error::internal("take up execution", "the tenant's actor has ended"))
+    /// Has a stored execution taken up. It is shown before the actor hears of it: whoever asks now waits for it instead
+    /// of finding nobody, and an actor that is gone is started again and takes up all that is shown.
+    pub(crate) fn take_up(&self, id: ExecutionId) -> Arc<Live> {
+        let live = self.executions.show(id);
+        if let Some(actor) = self.actor.load_full() {
+            let _ = actor.cast(TenantMessage::Recover(id));
+        }
+        live
     }
 
-    /// Shows a stored execution that is about to be taken up.
-    pub(crate) fn show(&self, id: ExecutionId) {
-        let entry = || LiveExecution { live: Live::new(id), actor: None };
-        self.lock_executions().entry(id).or_insert_with(entry);
+    /// Whether a stored execution that nobody owns is to be taken up: a hub that only has a look takes up nothing, one
+    /// that shuts down nothing more, and a suspended tenant's goes on when the tenant does.
+    pub(crate) fn goes_on(&self) -> bool {
+        let suspended = |record: Arc<TenantRecord>| matches!(record.status, TenantStatus::Suspended { .. });
+        self.hub.takes_up && self.hub.check_open().is_ok() && !self.record().is_ok_and(suspended)
     }
 
-    pub(crate) fn lock_executions(&self) -> std::sync::MutexGuard<'_, BTreeMap<ExecutionId, LiveExecution>> {
-        self.executions.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a call or an exchange is under way.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.gate.is_in_use()
     }
 
     pub(crate) fn lock_connections(&self) -> std::sync::MutexGuard<'_, BTreeMap<ConnectionId, Arc<Published>>> {

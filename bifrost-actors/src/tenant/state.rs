@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bifrost_core::{ConnectionId, Error, ErrorKind, ExecutionId, Result, TenantRecord, TenantStatus};
+use bifrost_core::{ConnectionId, Error, ErrorKind, ExecutionId, Result, TenantId, TenantRecord, TenantStatus};
 use ractor::{ActorCell, ActorId, ActorRef};
 
 use super::shared::TenantShared;
 use crate::connection::message::ConnectionMessage;
 use crate::execution::message::ExecutionMessage;
+use crate::probe::Entry;
 use crate::supervision::RestartBudget;
 use crate::task::Task;
 
@@ -34,6 +35,7 @@ pub(crate) struct TenantActorState {
     pub(crate) restart_timers: Vec<Task>,
     pub(crate) idle_timer: Option<Task>,
     pub(crate) draining: bool,
+    pub(crate) _entry: Entry,
 }
 
 impl TenantActorState {
@@ -53,7 +55,7 @@ impl TenantActorState {
 
     /// Executions that have not ended.
     pub(crate) fn in_flight(&self) -> u32 {
-        u32::try_from(self.shared.lock_executions().len()).unwrap_or(u32::MAX)
+        u32::try_from(self.shared.executions.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -74,13 +76,24 @@ pub(crate) fn may_work(record: &TenantRecord) -> Result<()> {
         Err(Error::new(ErrorKind::Suspended, "use tenant", message).with("tenant", &record.id).next_action(next))
     };
     match &record.status {
-        TenantStatus::Active => Ok(()),
         TenantStatus::Disabled => {
             refuse("the tenant is disabled".to_owned(), "enable it with `hub.tenants().enable(..)`")
         }
-        TenantStatus::Suspended { cause } => refuse(
-            format!("the tenant is suspended: {cause}"),
-            "find the cause, then resume it with `hub.tenants().enable(..)`",
-        ),
+        _ => not_suspended(record),
     }
+}
+
+/// Decides whether a tenant may go on with what it has begun.
+pub(crate) fn not_suspended(record: &TenantRecord) -> Result<()> {
+    match &record.status {
+        TenantStatus::Suspended { cause } => Err(suspended(&record.id, cause)),
+        _ => Ok(()),
+    }
+}
+
+/// The refusal for a tenant that melted down.
+pub(crate) fn suspended(tenant: &TenantId, cause: &str) -> Error {
+    Error::new(ErrorKind::Suspended, "use tenant", format!("the tenant is suspended: {cause}"))
+        .with("tenant", tenant)
+        .next_action("find the cause, then resume it with `hub.tenants().enable(..)`")
 }

@@ -13,6 +13,20 @@ use crate::error::{Error, Result};
 use crate::id::TenantId;
 
 /// Whose data: one tenant's, or the hub's own.
+///
+/// Every key comes from a scope, and there is no scope of some tenant or other:
+///
+/// ```compile_fail,E0061
+/// use bifrost_core::store::key::{Kind, Scope};
+///
+/// let key = Scope::tenant().key(Kind::Token, &[b"graph"]);
+/// ```
+///
+/// ```compile_fail,E0423
+/// use bifrost_core::store::key::{Key, Kind};
+///
+/// let key = Key(b"contoso".to_vec().into());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope(Option<TenantId>);
 

@@ -263,32 +263,3 @@ async fn a_damaged_or_missing_mark_is_written_anew() {
     std::fs::remove_file(folder.path().join("mark")).unwrap();
     check(&open(folder.path()).await.unwrap(), 120).await;
 }
-
-#[tokio::test]
-async fn noise_in_any_file_never_panics_out_and_never_loses_silently() {
-    let random = SeededEntropy::new(12);
-    let (folder, expected) = {
-        let folder = closed().await;
-        let image = crash_image(folder.path());
-        (folder, contents(open(image.path()).await.unwrap()).await)
-    };
-    for round in 0..30 {
-        let image = crash_image(folder.path());
-        let mut targets = files(image.path(), "journal");
-        targets.extend(files(image.path(), "snapshots"));
-        targets.push(image.path().join("mark"));
-        let target = &targets[random.next_u64() as usize % targets.len()];
-        let length = target.metadata().unwrap().len();
-        match random.next_u64() % 3 {
-            0 => flip(target, random.next_u64() % length),
-            1 => cut(target, random.next_u64() % length),
-            _ => {
-                let mut noise = vec![0; length as usize];
-                bifrost_core::Entropy::fill(&random, &mut noise);
-                std::fs::write(target, noise).unwrap();
-            }
-        }
-        let store = open(image.path()).await.unwrap_or_else(|error| panic!("round {round}: {error:?}"));
-        assert!(contents(store).await == expected, "round {round} {target:?}");
-    }
-}

@@ -94,6 +94,21 @@ async fn a_checkpoint_leaves_one_snapshot_and_an_empty_journal() {
     check(&store, 310).await;
 }
 
+/// A checkpoint with nothing to do must not take the journal's segment in use for the one it replaces.
+#[tokio::test]
+async fn checkpoints_in_a_row_leave_the_journal_in_use_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await.unwrap();
+    store.checkpoint().await.unwrap();
+    fill(&store, 1..=10).await;
+    store.checkpoint().await.unwrap();
+    store.checkpoint().await.unwrap();
+    fill(&store, 11..=20).await;
+    let image = crash_image(folder.path());
+    std::fs::remove_dir_all(image.path().join("state")).unwrap();
+    check(&open(image.path()).await.unwrap(), 20).await;
+}
+
 #[tokio::test]
 async fn checkpoints_in_a_row_keep_what_is_written_after_them() {
     let folder = tempfile::tempdir().unwrap();

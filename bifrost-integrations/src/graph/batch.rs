@@ -21,7 +21,9 @@ use serde_json::{Map, Value, json};
 pub(super) use self::limits::closures;
 use super::error::GraphClassifier;
 use crate::call::{self, read_json};
+use crate::http::Carries;
 use crate::http::classify::{Answer, Applied, Classified, Classifier};
+use crate::http::redact::Scrubber;
 
 /// The most inner calls of one request.
 pub const MAX_CALLS: usize = 20;
@@ -75,9 +77,15 @@ async fn send_chunk(
         Ok(request) => connection.send(request).await,
         Err(error) => Err(error),
     };
-    let answers = answer.and_then(|response| read_json::<Answers>(&response, ENDPOINT));
+    let answers = answer.and_then(|response| {
+        let scrubber = Carries::scrubber(response.extensions());
+        Ok((read_json::<Answers>(&response, ENDPOINT)?, scrubber))
+    });
     match answers {
-        Ok(answers) => chunk.iter().map(|(place, request)| (*place, answers.outcome(*place, request, clock))).collect(),
+        Ok((answers, scrubber)) => {
+            let outcome = |place, request| answers.outcome(place, request, clock, &scrubber);
+            chunk.iter().map(|(place, request)| (*place, outcome(*place, request))).collect()
+        }
         Err(error) => chunk.iter().map(|(place, request)| (*place, lost(&error, &request.safety))).collect(),
     }
 }
@@ -153,7 +161,11 @@ fn chunk_request(chunk: &[(usize, Outbound)]) -> Result<Outbound> {
         writes: sum.writes.saturating_add(request.cost.writes),
     });
     let safety = if once { Safety::Once } else { Safety::Idempotent };
-    Ok(Outbound::new(request, ENDPOINT).with_cost(cost).with_safety(safety))
+    let mut outbound = Outbound::new(request, ENDPOINT).with_cost(cost).with_safety(safety);
+    let carried = chunk.iter().filter_map(|(_, inner)| inner.request.extensions().get::<Carries>());
+    let secrets = carried.flat_map(|carried| carried.0.iter().cloned()).collect();
+    outbound.request.extensions_mut().insert(Carries(secrets));
+    Ok(outbound)
 }
 
 fn inner_call(place: usize, outbound: &Outbound) -> Result<Value> {
@@ -208,17 +220,17 @@ struct InnerAnswer<B = Value> {
 }
 
 impl Answers {
-    fn outcome(&self, place: usize, request: &Outbound, clock: &dyn Clock) -> Outcome {
+    fn outcome(&self, place: usize, request: &Outbound, clock: &dyn Clock, scrubber: &Scrubber) -> Outcome {
         let id = place.to_string();
         match self.responses.iter().find(|answer| answer.id == id) {
-            Some(answer) => answer.outcome(request, clock),
+            Some(answer) => answer.outcome(request, clock, scrubber),
             None => failed(&missing(), request),
         }
     }
 }
 
 impl InnerAnswer {
-    fn outcome(&self, request: &Outbound, clock: &dyn Clock) -> Outcome {
+    fn outcome(&self, request: &Outbound, clock: &dyn Clock, scrubber: &Scrubber) -> Outcome {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let headers = self.header_map();
         let body = self.bytes();
@@ -236,7 +248,7 @@ impl InnerAnswer {
             *response.headers_mut() = headers;
             return Outcome::Done(Ok(response));
         }
-        let mut named = GraphClassifier.classify(&answer);
+        let mut named = GraphClassifier.classify(&answer).scrubbed(scrubber);
         // Without dependencies between our calls, 424 means that the batch was cut off: the call did not run.
         if status == StatusCode::FAILED_DEPENDENCY {
             named.kind = ErrorKind::Unavailable;

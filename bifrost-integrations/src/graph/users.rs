@@ -162,7 +162,9 @@ pub mod requests {
     /// # Errors
     /// `InvalidInput` naming the property.
     pub fn create(user: &NewUser) -> Result<Outbound> {
-        write(Method::POST, LIST, LIST, Some(&user.to_body()?), Safety::Once)
+        let mut outbound = write(Method::POST, LIST, LIST, Some(&user.to_body()?), Safety::Once)?;
+        outbound.request.extensions_mut().insert(crate::http::Carries(vec![user.password.clone()]));
+        Ok(outbound)
     }
 
     /// `PATCH /users/{id or sign-in name}`: full values, so doing it twice is doing it once.

@@ -66,7 +66,9 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Takes the member called `key`, else the first list among the members, else the document itself.
+    /// Takes the member called `key`, else the first list of records among the members, else the document itself. An
+    /// empty list of another name is one only where the count says so: whoever looks whether a record is there must not
+    /// be told by chance that it is not.
     ///
     /// # Errors
     /// `Rejected` when there is no list.
@@ -76,7 +78,7 @@ impl Rows {
             Value::Object(mut members) => {
                 let total = members.get("record_count").and_then(whole);
                 let named = members.get(key).is_some_and(Value::is_array).then(|| key.to_owned());
-                let name = named.or_else(|| first_list(&members))?;
+                let name = named.or_else(|| first_list(&members, total.is_some()))?;
                 match members.remove(&name) {
                     Some(Value::Array(rows)) => {
                         Some(Self { rows, total: total.and_then(|total| u64::try_from(total).ok()) })
@@ -90,8 +92,11 @@ impl Rows {
 }
 
 /// `columns` describes a list and is none.
-fn first_list(members: &Map<String, Value>) -> Option<String> {
-    let mut lists = members.iter().filter(|(name, value)| value.is_array() && *name != "columns");
+fn first_list(members: &Map<String, Value>, counted: bool) -> Option<String> {
+    let is_list = |value: &Value| {
+        value.as_array().is_some_and(|rows| rows.iter().all(Value::is_object) && (counted || !rows.is_empty()))
+    };
+    let mut lists = members.iter().filter(|(name, value)| is_list(value) && *name != "columns");
     lists.next().map(|(name, _)| name.clone())
 }
 
@@ -132,7 +137,12 @@ pub(crate) fn read_one<T: Record + DeserializeOwned>(response: &Response<Bytes>,
         _ => None,
     };
     let row = row.ok_or_else(|| call::unexpected(response, endpoint))?;
-    read_record(row).map_err(|error| call::unreadable(response, endpoint, &error))
+    let record: T = read_record(row).map_err(|error| call::unreadable(response, endpoint, &error))?;
+    // Every field is optional, so that anything would do for a record; what has no id is none.
+    if record.id() == 0 {
+        return Err(call::unexpected(response, endpoint));
+    }
+    Ok(record)
 }
 
 /// Reads the answer to a write. A record without an id and with a warning was refused although the status says
@@ -147,14 +157,11 @@ pub(crate) fn read_written<T: Record + DeserializeOwned>(
     let has_id = whole(&record["id"]).is_some_and(|id| id != 0);
     match warning {
         Some(warning) if !has_id => {
-            let message = crate::http::classify::excerpt(warning);
+            let scrubber = crate::http::Carries::scrubber(response.extensions());
+            let message = scrubber.scrub(&crate::http::classify::excerpt(warning));
             Err(Error::new(ErrorKind::Rejected, "call provider", message).with("endpoint", endpoint))
         }
-        _ => {
-            let written: T = read_one(response, endpoint)?;
-            // Whatever was written has an id; an answer without one says nothing about it.
-            if written.id() == 0 { Err(call::unexpected(response, endpoint)) } else { Ok(written) }
-        }
+        _ => read_one(response, endpoint),
     }
 }
 

@@ -15,7 +15,7 @@ use super::classify::{Answer, Classified};
 use super::redact::Scrubber;
 use super::retry::{Progress, RetryDecision};
 use super::sharing::Deadline;
-use super::stack::{Anonymous, FollowRedirects, Inner};
+use super::stack::{Anonymous, Carries, FollowRedirects, Inner};
 use super::target;
 use super::transport::{Limits, TransportErrorKind, send_in_time};
 
@@ -102,6 +102,7 @@ impl<'a> Call<'a> {
     /// One attempt: a new permit, a live token, one request.
     async fn attempt(&mut self) -> Result<Ended> {
         self.expect_peer(self.stack.health.paused(&self.peer, self.stack.clock.monotonic()))?;
+        self.wait_for_turn().await?;
         let permit = self.permit().await?;
         let token = if self.authorized { Some(self.token().await?) } else { None };
         let request = self.request(token.as_ref())?;
@@ -109,7 +110,8 @@ impl<'a> Call<'a> {
             return Err(too_late("the deadline passed before it was sent"));
         }
         let now = self.stack.clock.monotonic();
-        let admitted = self.stack.health.admit(&self.peer, self.attempt == 1, now);
+        let limit = self.stack.config.attempt_timeout;
+        let admitted = self.stack.health.admit(&self.peer, self.attempt == 1, limit, now);
         self.expect_peer(admitted.err())?;
         let ended = self.send(request, permit, token.as_ref()).await;
         match (&ended, token) {
@@ -138,7 +140,12 @@ impl<'a> Call<'a> {
                 let signals = self.stack.classifier.signals(response.headers());
                 permit.learn(&signals);
                 record.units = signals.units.unwrap_or(record.units);
-                self.read(&response, permit, token).map_or(Ended::Answered(response), |ended| ended)
+                let read = self.read(&response, permit, token);
+                read.unwrap_or_else(|| {
+                    let mut response = response;
+                    response.extensions_mut().insert(self.carried(token));
+                    Ended::Answered(response)
+                })
             }
         };
         record.failure = match &ended {
@@ -189,6 +196,22 @@ impl<'a> Call<'a> {
         let Some(wait) = paused else { return Ok(()) };
         let message = "the provider has failed many times in a row and is left alone for a while";
         Err(Error::new(ErrorKind::Unavailable, "call provider", message).retry(Retry::After(wait)))
+    }
+
+    /// Stands in line where the peer was down and many wait for it; not where that would take most of the time left.
+    async fn wait_for_turn(&self) -> Result<()> {
+        let now = self.stack.clock.monotonic();
+        match self.stack.health.turn(&self.peer, self.remaining() / 2, now) {
+            Ok(Duration::ZERO) => Ok(()),
+            Ok(wait) => {
+                self.stack.clock.sleep(wait).await;
+                Ok(())
+            }
+            Err(wait) => {
+                let message = "the provider was down, and those who waited for it come one after the other";
+                Err(Error::new(ErrorKind::Unavailable, "call provider", message).retry(Retry::After(wait)))
+            }
+        }
     }
 
     fn note_health(&self, answered: bool) {
@@ -350,13 +373,20 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A provider may repeat what it was sent: the token must not come back in an error.
-    fn scrubbed(&self, mut failure: Classified, token: Option<&Token>) -> Classified {
-        let scrubber = Scrubber::new(token.map(Token::access));
-        failure.message = scrubber.scrub(&failure.message);
-        failure.code = failure.code.map(|code| scrubber.scrub(&code));
-        failure.request_id = failure.request_id.map(|id| scrubber.scrub(&id));
-        failure
+    /// What was sent and must not be told.
+    fn carried(&self, token: Option<&Token>) -> Carries {
+        let extensions = self.outbound.request.extensions();
+        let mut secrets = extensions.get::<Carries>().cloned().unwrap_or_default().0;
+        secrets.extend(token.map(|token| token.access().clone()));
+        if let Safety::Keyed { key, .. } = &self.outbound.safety {
+            secrets.push(key.as_str().into());
+        }
+        Carries(secrets)
+    }
+
+    /// A provider may repeat what it was sent: no secret must come back in an error.
+    fn scrubbed(&self, failure: Classified, token: Option<&Token>) -> Classified {
+        failure.scrubbed(&Scrubber::new(&self.carried(token).0))
     }
 
     fn record(&self, at: Timestamp, waited: Duration, latency: Duration) -> CallRecord {

@@ -8,6 +8,7 @@ use bifrost_core::policy::rate::{LimitScope, LimitUnit};
 use bifrost_core::{Error, ErrorKind, Retry, Timestamp};
 use http::{HeaderMap, Method, StatusCode};
 
+use super::redact::Scrubber;
 use super::retry_after::retry_after;
 use super::signals::{Direction, Signals};
 use super::transport::{TransportError, TransportErrorKind};
@@ -153,6 +154,16 @@ impl Classified {
             named.next_action = Some(action.to_owned());
         }
         named
+    }
+
+    /// The same without secrets in what the provider said.
+    #[must_use]
+    pub fn scrubbed(mut self, scrubber: &Scrubber) -> Self {
+        self.message = scrubber.scrub(&self.message);
+        self.code = self.code.map(|code| scrubber.scrub(&code));
+        self.request_id = self.request_id.map(|id| scrubber.scrub(&id));
+        self.next_action = self.next_action.map(|action| scrubber.scrub(&action));
+        self
     }
 
     /// The error to return.

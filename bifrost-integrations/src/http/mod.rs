@@ -30,6 +30,6 @@ pub use budget::{Budget, BudgetPath, Permit};
 pub use classify::{Answer, Applied, Classified, Classifier, Closure, LearnedLimit, StatusClassifier};
 pub use config::{RetryConfig, StackConfig};
 pub use signals::{Direction, Signals};
-pub use stack::{Anonymous, FollowRedirects, HttpStack, HttpStackBuilder};
+pub use stack::{Anonymous, Carries, FollowRedirects, HttpStack, HttpStackBuilder, Remembered};
 pub(crate) use target::check_address;
 pub use transport::{Limits, ReqwestTransport, Transport, TransportError, TransportErrorKind};

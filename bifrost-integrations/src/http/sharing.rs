@@ -88,6 +88,11 @@ impl Flights {
         writing
     }
 
+    /// How many calls others may join.
+    pub(super) fn underway(&self) -> usize {
+        self.lock().values().map(HashMap::len).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Underway> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bifrost_core::integration::{CallObserver, IntegrationSnapshot, Outbound, ProviderDescriptor};
-use bifrost_core::{Clock, Connection, Entropy, Error, Result};
+use bifrost_core::{Clock, Connection, Entropy, Error, Result, Secret};
 use bytes::Bytes;
 use tracing::Instrument as _;
 
@@ -19,6 +19,7 @@ use super::classify::{Classifier, StatusClassifier};
 use super::config::StackConfig;
 use super::counters::Counters;
 use super::health::Health;
+use super::redact::Scrubber;
 use super::sharing::{Deadline, Flights, Key};
 use super::target;
 use super::transport::Transport;
@@ -32,9 +33,32 @@ pub struct FollowRedirects;
 #[derive(Debug, Clone, Copy)]
 pub struct Anonymous;
 
+/// Put into a request's extensions: secrets in its body or headers. A provider that repeats them does not get them into
+/// an error. An accepted answer carries it too, with the token that was sent, for whoever reads texts out of it.
+#[derive(Debug, Clone, Default)]
+pub struct Carries(pub Vec<Secret>);
+
+impl Carries {
+    /// What takes the secrets of a request, or of the request an answer came to, out of texts.
+    pub(crate) fn scrubber(extensions: &http::Extensions) -> Scrubber {
+        Scrubber::new(extensions.get::<Self>().map(|carried| carried.0.as_slice()).unwrap_or_default())
+    }
+}
+
 /// The stack of one integration. Clones share everything.
 #[derive(Clone)]
 pub struct HttpStack(pub(crate) Arc<Inner>);
+
+/// The sizes of what an [`HttpStack`] remembers of those who call through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// Applications, tenants, connections and resources whose use of a limit counts still.
+    pub budget_nodes: usize,
+    /// Connections whose peer has failed of late, and some that were used of late.
+    pub peers: usize,
+    /// Reads under way that others may join.
+    pub shared_reads: usize,
+}
 
 pub(crate) struct Inner {
     pub(crate) descriptor: ProviderDescriptor,
@@ -133,6 +157,15 @@ impl HttpStack {
         let mut snapshot = self.0.counters.snapshot();
         snapshot.budget_used = self.0.budget.used();
         snapshot
+    }
+
+    /// How much it remembers. None of it grows with how many tenants there ever were.
+    pub fn remembered(&self) -> Remembered {
+        Remembered {
+            budget_nodes: self.0.budget.nodes(),
+            peers: self.0.health.peers(),
+            shared_reads: self.0.flights.underway(),
+        }
     }
 
     /// What can be said of the provider as data.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
@@ -142,15 +142,25 @@ async fn read(mut response: reqwest::Response, limits: Limits<'_>) -> Result<htt
     *answer.status_mut() = response.status();
     *answer.version_mut() = response.version();
     *answer.headers_mut() = std::mem::take(response.headers_mut());
-    let mut body = BytesMut::new();
+    let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > limits.max_body {
             return Err(too_large("a body larger than allowed"));
         }
-        body.extend_from_slice(&chunk);
+        append(&mut body, &chunk, limits.max_body);
     }
-    *answer.body_mut() = body.freeze();
+    *answer.body_mut() = body.into();
     Ok(answer)
+}
+
+/// Appends to a body that never gets more room than it may have.
+fn append(body: &mut Vec<u8>, chunk: &[u8], max_body: usize) {
+    let needed = body.len() + chunk.len();
+    if needed > body.capacity() {
+        let room = (body.capacity() * 2).min(max_body).max(needed);
+        body.reserve_exact(room - body.len());
+    }
+    body.extend_from_slice(chunk);
 }
 
 /// Names reqwest's error. Its own text holds the URL, which is taken out.

@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 
 use crate::far::{Api, Far, connect, secret};
 use crate::provider::{self, Provider};
-use crate::world::{Disk, clock, contoso, pause};
+use crate::world::{Counter, Disk, clock, contoso, pause};
 
 /// The most that falls into any one second.
 fn peak(mut times: Vec<Duration>) -> usize {
@@ -105,7 +105,7 @@ async fn msal_dotnet_4196_what_was_issued_together_is_not_renewed_together() {
     assert!(issued[CONNECTIONS - 1].since(issued[0]) < SECOND);
     let since = |at: &bifrost::Timestamp| at.since(issued[0]);
     assert_eq!(renewed.len(), CONNECTIONS);
-    assert!(renewed.iter().all(|at| (3_299..3_590).contains(&since(at).as_secs())), "ahead of their expiry");
+    assert!(renewed.iter().all(|at| (2_999..3_305).contains(&since(at).as_secs())), "ahead of their expiry");
     let peak = peak(renewed.iter().map(since).collect());
     assert!(peak <= CONNECTIONS / 20, "{peak} in one second");
 }
@@ -138,21 +138,25 @@ async fn withings_mcp_37_a_throttled_refresh_does_not_block_another_grant() {
 #[tokio::test(start_paused = true)]
 async fn withings_mcp_37_a_revoked_grant_is_told_at_the_first_answer() {
     let disk = Disk::new();
-    let far = Far::new(disk.clock(), |sent| {
+    let throttles = Counter::default();
+    let far = Far::new(disk.clock(), move |sent| {
         let revoked = r#"{"error":"invalid_grant","error_description":"the grant was revoked"}"#;
-        sent.is_exchange().then(|| json(400, revoked))
+        // Throttled first: that spends nothing, so what is refused then was not lost on the way.
+        sent.is_exchange().then(|| if throttles.count() == 1 { json(429, "{}") } else { json(400, revoked) })
     });
     let hub = disk.hub().with_integration(Arc::new(Api::new(&far, Vec::new()))).start().await.unwrap();
     let tenant = contoso(&hub).await;
     let connection = connect(&tenant, Credential::refresh_token("app", None, "rt-0")).await;
     let key = connection.default_token();
+    assert_eq!(connection.tokens().token(&key).await.unwrap_err().kind(), ErrorKind::Throttled);
+    pause(Duration::from_secs(600)).await;
     for _ in 0..3 {
         let error = connection.tokens().token(&key).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ReauthRequired, "{error}");
         assert_eq!(error.suggested_action(), Some("sign in again to renew the grant"));
         pause(Duration::from_secs(3_600)).await;
     }
-    assert_eq!(far.exchanges().len(), 1);
+    assert_eq!(far.exchanges().len(), 2);
     let status = tenant.connections().status("api").await.unwrap();
     assert_eq!((status.state, status.cause), (ConnectionState::ReauthRequired, Some(Cause::Revoked)));
     let trail = tenant.audit(None, 100).await.unwrap();

@@ -4,10 +4,14 @@
 //! comment says what happened there and which rule of this hub rules it out; the test is the proof. They run in
 //! virtual time and are small; the same promises are attacked at random and at length in `tests/lab`.
 
+mod clock;
 mod endpoint;
+mod growth;
 mod recovery;
 mod refresh;
 mod running;
+mod secrets;
 #[cfg(all(unix, feature = "embedded"))]
 mod stopped;
 mod tenants;
+mod throttling;

@@ -152,10 +152,7 @@ async fn floway_340_a_kill_around_any_commit_loses_no_grant_that_can_be_saved() 
                 Ok(live) => connection.tokens().replace(&key, &live).await,
                 failed => failed,
             };
-            let error = match renewed {
-                Ok(_) => continue,
-                Err(error) => error,
-            };
+            let Err(error) = renewed else { continue };
             assert!(moment.rotation_unknown && !forgiving, "moment {number}: {error}");
             assert_eq!(error.kind(), ErrorKind::ReauthRequired, "moment {number}");
             assert_eq!(status(&tenant).await.cause, Some(Cause::RotationLost), "moment {number}");

@@ -6,6 +6,7 @@
 mod fuzz;
 mod lab;
 mod options;
+mod python;
 mod races;
 mod row;
 mod table;
@@ -36,6 +37,8 @@ const PARTS: &[Part] = &[
     Part { names: races::names, is_checked: true, run: races::run },
     // In short its bodies are tests of the crates, which need no other toolchain.
     Part { names: fuzz::names, is_checked: false, run: fuzz::run },
+    // Its short form is part of the check `python`.
+    Part { names: python::names, is_checked: false, run: python::run },
 ];
 
 /// Runs what the command line asks for; true when everything ran and nothing was violated.

@@ -32,9 +32,13 @@ impl Acked {
     }
 }
 
-/// The last batch that is noted; 0 when nothing is, or nothing that can be read.
-pub(super) fn read(dir: &Path) -> u64 {
-    std::fs::read(path(dir)).ok().and_then(|bytes| decode(&bytes)).unwrap_or(0)
+/// The last batch that is noted; 0 when nothing is, `None` when it cannot be told.
+pub(super) fn read(dir: &Path) -> Option<u64> {
+    match std::fs::read(path(dir)) {
+        Ok(bytes) => decode(&bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(0),
+        Err(_) => None,
+    }
 }
 
 fn path(dir: &Path) -> PathBuf {

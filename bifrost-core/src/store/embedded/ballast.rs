@@ -1,10 +1,11 @@
-//! Room kept for the day the disk is full: a file of zeros, given up so that the store can close and open again.
+//! Room kept for the day the disk is full: a file of zeros, given up only when the store closes or opens and there is no
+//! other room for that, and taken up again at once, because what is given up is anybody's.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::Disk;
-use super::room::RESERVE;
+use super::room::{MARGIN, RESERVE};
 
 const STEP: usize = 64 * 1024;
 
@@ -46,10 +47,11 @@ impl Ballast {
         self.is_held()
     }
 
-    /// Takes up what there is room for beside the reserve, so that nobody else does before the store opens again.
+    /// Takes up what there is room for, so that nobody else does before the store opens again. As long as this is not
+    /// all of it, no group is taken, so none needs the reserve.
     pub(super) fn take_what_fits(&self) {
         let room = self.disk.room(&self.dir).saturating_add(length(&self.path));
-        let bytes = room.saturating_sub(RESERVE).min(self.bytes);
+        let bytes = room.saturating_sub(MARGIN).min(self.bytes);
         if !self.is_held() && bytes > 0 {
             self.held.store(self.fill(bytes) && bytes == self.bytes, Ordering::Relaxed);
         }

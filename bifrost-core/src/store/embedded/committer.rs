@@ -138,7 +138,9 @@ impl Committer {
 
     /// What fills the disk may be the journal, which a snapshot makes superfluous.
     fn relieve(&mut self) {
-        if !std::mem::replace(&mut self.relief_sent, true) && self.roll().is_ok() {
+        let is_useful = !self.relief_sent && self.shared.has_room_to_close();
+        if is_useful && self.roll().is_ok() {
+            self.relief_sent = true;
             self.keeper.wake(Errand::Relief);
         }
     }
@@ -149,8 +151,17 @@ impl Committer {
         match shared.state.apply(&changes, next) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::StoreFull || shared.is_short_of_room() => {
+                // What was kept for such a moment mostly suffices.
                 shared.full(error);
-                shared.state.lay_over(changes, next)
+                shared.spend_ballast();
+                shared.state.lay_over(changes, next)?;
+                if shared.is_short_of_room() {
+                    return Ok(());
+                }
+                match shared.reopen_state(next) {
+                    Err(error) if error.kind() != ErrorKind::StoreFull => Err(error),
+                    _ => Ok(()),
+                }
             }
             Err(error) => Err(shared.poison(&error)),
         }
@@ -174,12 +185,10 @@ impl Committer {
         }
     }
 
+    /// Begins a new segment, unless the current one is as good as new: the next would get its name, and whoever
+    /// removes the old one would remove the one in use.
     fn roll(&mut self) -> Result<()> {
-        // An empty segment has the name of the one that would follow it: both would be one file.
-        if self.journal.is_fresh() {
-            return self.name_segment();
-        }
-        self.roll_to(self.journal.head())
+        if self.journal.is_fresh() { Ok(()) } else { self.roll_to(self.journal.head()) }
     }
 
     fn roll_to(&mut self, head: Point) -> Result<()> {
@@ -244,7 +253,7 @@ impl Committer {
 
     fn finish(&mut self) -> Result<()> {
         self.keeper.stop();
-        self.shared.prepare_end();
+        self.shared.spend_ballast();
         self.shared.flush()?;
         self.journal.trim().map_err(|error| self.failed(AppendError::Broken(error)))?;
         let closed_at = Some(self.journal.head().seq);
@@ -254,7 +263,7 @@ impl Committer {
     fn give_back(mut self) {
         self.keeper.stop();
         self.shared.state.close();
-        self.shared.conclude_end();
+        self.shared.regain_ballast();
         drop(self.lock);
     }
 }

@@ -14,7 +14,7 @@
 //! | `journal/` | segments of framed groups, since the last snapshot |
 //! | `snapshots/` | the last snapshot, an archive like any export |
 //! | `state/` | sled; moved to `state.damaged/` when it cannot be used |
-//! | `ballast` | room kept for a full disk |
+//! | `ballast` | room kept for closing and opening on a full disk |
 //!
 //! A backup is a snapshot and the segments after it, or an export. What opening does with damage is a table in `recovery`.
 //!

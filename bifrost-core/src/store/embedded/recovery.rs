@@ -56,6 +56,8 @@ pub(super) struct Recovered {
 /// What was found.
 struct Finds {
     mark: Found,
+    /// The last batch that was noted as acknowledged.
+    acked: u64,
     survey: Survey,
     /// Whole ones, newest first.
     snapshots: Vec<Snapshot>,
@@ -127,6 +129,12 @@ impl Recovery<'_> {
         if mark == Found::Damaged {
             self.say("the mark was damaged; it is written anew");
         }
+        let acked = acked::read(&self.layout.root).unwrap_or_else(|| {
+            self.say(
+                "the note of what was acknowledged was damaged: a group missing at the journal's end goes unnoticed",
+            );
+            0
+        });
         let survey = journal::survey(&self.layout.journal()).map_err(self.failed())?;
         let (mut snapshots, mut damaged_snapshots) = (Vec::new(), 0);
         for found in snapshot::list(&self.layout.snapshots(), self.disk).map_err(self.failed())? {
@@ -138,7 +146,7 @@ impl Recovery<'_> {
             }
         }
         let (state, state_is_bad) = self.open_state()?;
-        Ok(Finds { mark, survey, snapshots, damaged_snapshots, state, state_is_bad })
+        Ok(Finds { mark, acked, survey, snapshots, damaged_snapshots, state, state_is_bad })
     }
 
     /// The state, if there is one that can be used; whether there is one that cannot.
@@ -167,8 +175,7 @@ impl Recovery<'_> {
             Found::Missing | Found::Damaged => None,
         };
         let closed_at = mark.and_then(|mark| mark.closed_at);
-        let acked = acked::read(&self.layout.root);
-        let last = finds.survey.last().max(state).max(snapshot).max(closed_at.unwrap_or(0)).max(acked);
+        let last = finds.survey.last().max(state).max(snapshot).max(closed_at.unwrap_or(0)).max(finds.acked);
         let has = |first| finds.survey.segments.iter().any(|segment| segment.first == first);
         let certain = match mark {
             Some(mark) => closed_at.is_some() || has(mark.segment),

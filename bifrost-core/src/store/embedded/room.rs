@@ -13,8 +13,14 @@ const MIB: u64 = 1024 * 1024;
 /// Room that no group may take.
 pub(super) const RESERVE: u64 = 4 * MIB;
 
+/// What a checkpoint and the files of closing take at most.
+pub(super) const CLOSING: u64 = MIB;
+
 /// Room that snapshots and imports leave to the groups that are committed meanwhile.
 pub(super) const SPARE: u64 = 2 * MIB;
+
+/// Room that is left when the store keeps all other room for the next time it is opened.
+pub(super) const MARGIN: u64 = MIB / 4;
 
 /// The engine rewrites pages around what it is given: what it takes, in parts of that.
 const GROWTH: u64 = 6;

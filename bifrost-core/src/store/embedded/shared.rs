@@ -124,7 +124,7 @@ impl Shared {
     }
 
     /// Whether there is room for a group of this length. After the disk was full, only once there is room for the
-    /// ballast as well, so that what was freed for closing is not eaten up by writing.
+    /// ballast as well, so that what is kept for closing and opening is not eaten up by writing.
     pub(super) fn check_room(&self, frame: u64) -> Result<()> {
         let mut refusal = lock(&self.refusal);
         let was_full = match &*refusal {
@@ -147,7 +147,6 @@ impl Shared {
         if !matches!(*refusal, Some(Refusal::Poisoned(_))) {
             *refusal = Some(Refusal::Full);
         }
-        self.ballast.give_up();
         self.warn_full();
         full().source(error)
     }
@@ -161,15 +160,20 @@ impl Shared {
         self.disk.room(&self.layout.root) < room::SPARE
     }
 
-    /// Before the store ends: what was kept for this is given up if there is need.
-    pub(super) fn prepare_end(&self) {
-        if self.disk.room(&self.layout.root) < room::RESERVE {
+    /// Whether there is room for the files that close a store, or a segment.
+    pub(super) fn has_room_to_close(&self) -> bool {
+        self.disk.room(&self.layout.root) >= room::CLOSING
+    }
+
+    /// Where there is too little room to close, gives up what was kept for that.
+    pub(super) fn spend_ballast(&self) {
+        if !self.has_room_to_close() {
             self.ballast.give_up();
         }
     }
 
-    /// After it ended: what is left is kept for the next time.
-    pub(super) fn conclude_end(&self) {
+    /// Keeps what is left for the next time.
+    pub(super) fn regain_ballast(&self) {
         self.ballast.take_what_fits();
     }
 
@@ -215,13 +219,17 @@ impl Shared {
     pub(super) fn maintain(&self, force_snapshot: bool) -> Result<()> {
         let mut snapshot_bytes = lock(&self.maintenance);
         self.check_poison("checkpoint store")?;
+        // The ballast is not for this: a checkpoint can wait, and what is given up is anybody's meanwhile.
+        if !self.has_room_to_close() {
+            return Err(full());
+        }
         self.flush()?;
         let gathered: u64 = lock(&self.segments).iter().map(|segment| segment.bytes).sum();
         // A snapshot costs what it is long, so it waits until the journal is longer.
         if !force_snapshot && gathered < self.options.snapshot_bytes.max(*snapshot_bytes) {
             return Ok(());
         }
-        match snapshot::take(&self.layout.snapshots(), &self.disk, &self.state, room::SPARE / 2) {
+        match snapshot::take(&self.layout.snapshots(), &self.disk, &self.state, room::CLOSING) {
             Ok((taken, bytes)) => {
                 *snapshot_bytes = bytes;
                 self.drop_segments(taken.at.seq)

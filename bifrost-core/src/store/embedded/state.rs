@@ -589,6 +589,53 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_over_the_records_reads_as_if_it_was_among_them() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (stuck, applied) = (open(dir.path()).unwrap(), open(other.path()).unwrap());
+        let key = |number: u8| Key::from_stored(vec![b'k', number]);
+        let value = |seq: u64, length: usize| {
+            Some(Versioned { value: Bytes::from(vec![seq as u8; length]), version: CommitSeq(seq) })
+        };
+        let first: Changes = (0..40).map(|number| (key(number * 2), value(1, 100 * usize::from(number)))).collect();
+        // Some new, some longer, some gone, at both ends and in the middle.
+        let second: Changes = [0, 1, 2, 30, 31, 33, 40, 77, 78, 79]
+            .map(|number| (key(number), (number % 3 > 0).then(|| value(2, 6_000)).flatten()))
+            .into();
+        for state in [&stuck, &applied] {
+            state.apply(&first, at(1)).unwrap();
+        }
+        stuck.lay_over(second.clone(), at(2)).unwrap();
+        applied.apply(&second, at(2)).unwrap();
+        assert!(stuck.is_stuck() && !applied.is_stuck());
+        let prefix = Prefix::from_stored(Bytes::from_static(b"k"));
+        assert_eq!(stuck.usage(&prefix).unwrap(), applied.usage(&prefix).unwrap());
+        assert_eq!(stuck.at().unwrap(), at(2));
+        for number in 0..80 {
+            assert_eq!(stuck.get(&key(number)).unwrap(), applied.get(&key(number)).unwrap());
+            assert_eq!(stuck.version(&key(number)).unwrap(), applied.version(&key(number)).unwrap());
+        }
+        for (limit, reverse) in [(1, false), (1, true), (3, false), (3, true), (7, true), (100, false), (100, true)] {
+            let mut scan = Scan { prefix: prefix.clone(), after: None, limit, reverse };
+            loop {
+                let (one, other) = (stuck.scan(&scan).unwrap(), applied.scan(&scan).unwrap());
+                assert_eq!(one.entries, other.entries, "{limit} {reverse}");
+                match one.entries.last() {
+                    Some((last, _)) if one.more || other.more => scan.after = Some(last.clone()),
+                    _ => break,
+                }
+            }
+        }
+        stuck
+            .reopen(|| {
+                applied.close();
+                open(other.path())
+            })
+            .unwrap();
+        assert!(!stuck.is_stuck());
+        assert_eq!(stuck.at().unwrap(), at(2));
+    }
+
+    #[test]
     fn a_state_that_was_never_completed_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let state = open(dir.path()).unwrap();

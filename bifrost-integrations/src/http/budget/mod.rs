@@ -101,6 +101,11 @@ impl Budget {
         self.0.lock().tree.fullest(now)
     }
 
+    /// How many nodes it has.
+    pub(crate) fn nodes(&self) -> usize {
+        self.0.lock().tree.len()
+    }
+
     fn enter(&self, path: &BudgetPath, cost: Cost, limit: Duration) -> Result<Ticket> {
         let now = self.0.clock.monotonic();
         let mut state = self.0.lock();

@@ -1,7 +1,8 @@
 //! One node of the tree: its meters, and a gate for reads and one for writes.
 //!
 //! A gate closes when the provider says "slow down" and opens at the time it named. The first request through is a
-//! trial: the others follow when it was answered, at the pace of the limit and not all at once.
+//! trial: the others follow when it was answered, at the pace of the limit and not all at once. Where no limit is known,
+//! the pace finds it: half as fast after each refusal, twice as fast after each while without one.
 
 use std::time::Duration;
 
@@ -15,7 +16,11 @@ use crate::http::signals::Direction;
 const TRIAL_LEASE: Duration = Duration::from_secs(5);
 /// The pace after reopening where no limit names one.
 const DEFAULT_PACE: Duration = Duration::from_millis(50);
-/// The least time a paced reopening lasts.
+/// The slowest pace that is taken up by itself.
+const SLOWEST_PACE: Duration = Duration::from_secs(4);
+/// A pace this fast is none.
+const FASTEST_PACE: Duration = Duration::from_millis(1);
+/// The least time a paced reopening lasts; after each such time without a refusal the pace is doubled.
 const PACED_FOR: Duration = Duration::from_secs(10);
 /// A refusal this long after a gate opened is the first of a new row.
 const CALM: Duration = Duration::from_secs(10);
@@ -59,7 +64,8 @@ impl Node {
             0 => (&self.reads, Direction::Reads),
             _ => (&self.writes, Direction::Writes),
         };
-        if let Some(until) = gate.closed_until(now) {
+        let other = if cost.writes == 0 { &self.writes } else { &self.reads };
+        if let Some(until) = gate.closed_until(now).or_else(|| gate.waits_for_trial_of(other, now)) {
             return Err(Block { until, direction });
         }
         for meter in &mut self.meters {
@@ -103,6 +109,7 @@ impl Node {
         let pace = (!self.drain(direction, opens_at, now)).then(|| self.pace(direction));
         for gate in self.gates(direction) {
             gate.close(opens_at, pace, now);
+            gate.shared = direction == Direction::All;
         }
     }
 
@@ -207,6 +214,10 @@ struct Gate {
     strikes: u32,
     trial: Trial,
     pace: Option<Pace>,
+    /// The provider served something since it opened.
+    served: bool,
+    /// One word of the provider closed both gates: one trial is enough for both.
+    shared: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +235,8 @@ enum Trial {
 struct Pace {
     interval: Duration,
     next: Duration,
-    ends_at: Duration,
+    /// When it becomes twice as fast.
+    relaxes_at: Duration,
 }
 
 impl Gate {
@@ -233,17 +245,24 @@ impl Gate {
         if let Trial::Running(lease) = self.trial {
             until = until.max(lease);
         }
-        if let Some(pace) = self.pace.filter(|pace| now < pace.ends_at) {
+        if let Some(pace) = self.pace {
             until = until.max(pace.next);
         }
         Some(until).filter(|until| *until > now)
     }
 
-    fn pass(&mut self, now: Duration) -> bool {
-        if let Some(pace) = &mut self.pace {
-            pace.next = now.max(pace.next) + pace.interval;
+    /// Until when to wait for the answer to the other gate's trial.
+    fn waits_for_trial_of(&self, other: &Self, now: Duration) -> Option<Duration> {
+        match other.trial {
+            Trial::Running(lease) if self.shared && other.shared && self.trial != Trial::None => {
+                Some(lease).filter(|lease| *lease > now)
+            }
+            _ => None,
         }
-        self.pace = self.pace.filter(|pace| now < pace.ends_at);
+    }
+
+    fn pass(&mut self, now: Duration) -> bool {
+        self.pace = self.pace.and_then(|pace| pace.pass(now));
         let trial = self.trial != Trial::None;
         if trial {
             self.trial = Trial::Running(now + TRIAL_LEASE);
@@ -254,16 +273,18 @@ impl Gate {
     fn end_trial(&mut self, served: bool) {
         if served {
             self.trial = Trial::None;
+            self.served = true;
         } else if self.trial != Trial::None {
             self.trial = Trial::Due;
         }
     }
 
-    /// How often in a row it was closed if it closes now. Answers that were under way when it closed count as one.
+    /// How often in a row it was closed without having served anything if it closes now. Answers that were under way
+    /// when it closed count as one.
     fn strikes_at(&self, now: Duration) -> u32 {
         if now < self.opens_at {
             self.strikes
-        } else if now < self.opens_at + CALM {
+        } else if now < self.opens_at + CALM && !self.served {
             self.strikes + 1
         } else {
             1
@@ -271,13 +292,33 @@ impl Gate {
     }
 
     fn close(&mut self, opens_at: Duration, pace: Option<Duration>, now: Duration) {
+        let under_way = now < self.opens_at;
         self.strikes = self.strikes_at(now);
         self.opens_at = self.opens_at.max(opens_at);
         self.trial = Trial::Due;
-        self.pace = pace.map(|interval| Pace {
-            interval,
-            next: self.opens_at,
-            ends_at: self.opens_at + PACED_FOR.max(interval * 10),
+        self.pace = pace.map(|own| {
+            let interval = match self.pace {
+                Some(before) if self.served && !under_way => (before.interval * 2).clamp(own, SLOWEST_PACE.max(own)),
+                Some(before) => before.interval,
+                None => own,
+            };
+            Pace { interval, next: self.opens_at, relaxes_at: self.opens_at + PACED_FOR.max(interval * 10) }
         });
+        self.served = false;
+    }
+}
+
+impl Pace {
+    /// Lets one through; `None` when it is so fast that it holds nobody up.
+    fn pass(mut self, now: Duration) -> Option<Self> {
+        while now >= self.relaxes_at {
+            self.interval /= 2;
+            if self.interval < FASTEST_PACE {
+                return None;
+            }
+            self.relaxes_at += PACED_FOR;
+        }
+        self.next = now.max(self.next) + self.interval;
+        Some(self)
     }
 }

@@ -374,6 +374,21 @@ async fn nodes_of_tenants_long_gone_are_forgotten() {
     assert!(nodes <= 4_096, "{nodes} nodes");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_rush_leaves_behind_is_forgotten_without_another_rush() {
+    let world = world(vec![units(LimitScope::AppTenant, 10, 10)]);
+    for number in 0..5_000 {
+        world.send(&path(&format!("tenant{number}"), "graph"), Cost::READ).await;
+    }
+    assert!(world.budget.0.lock().tree.len() >= 5_000);
+    for _ in 0..3 {
+        world.clock.sleep(seconds(200.0)).await;
+        world.send(&path("contoso", "graph"), Cost::READ).await;
+    }
+    let nodes = world.budget.0.lock().tree.len();
+    assert!(nodes <= 5, "{nodes} nodes");
+}
+
 /// A provider with a limit of its own that answers as it likes.
 struct Peer {
     allowed: VecDeque<Duration>,

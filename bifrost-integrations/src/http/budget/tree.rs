@@ -16,6 +16,8 @@ use crate::http::signals::Direction;
 const MAX_NODES: usize = 100_000;
 /// The tree is looked through for idle nodes each time it has grown by at least this many.
 const SWEEP_EVERY: usize = 1_024;
+/// And this often when it does not grow any more: what a busy hour has left behind is not kept for good.
+const SWEEP_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The name of a node. The tenant is part of every name but the application's, which tenants share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +52,15 @@ impl NodeKey {
 }
 
 /// Who a request is counted on. A clone shares the names.
+///
+/// There is none without a tenant, so what one has used up or was told never counts for another:
+///
+/// ```compile_fail,E0061
+/// use bifrost_core::ConnectionId;
+/// use bifrost_integrations::http::BudgetPath;
+///
+/// let path = BudgetPath::new(&"app".into(), &ConnectionId::new("graph").unwrap(), None);
+/// ```
 #[derive(Debug, Clone)]
 pub struct BudgetPath(Arc<Names>);
 
@@ -108,11 +119,12 @@ pub(super) struct Tree {
     limits: Vec<RateLimit>,
     nodes: HashMap<NodeKey, Node>,
     sweep_at: usize,
+    sweep_by: Duration,
 }
 
 impl Tree {
     pub(super) fn new(limits: Vec<RateLimit>) -> Self {
-        Self { limits, nodes: HashMap::new(), sweep_at: SWEEP_EVERY }
+        Self { limits, nodes: HashMap::new(), sweep_at: SWEEP_EVERY, sweep_by: Duration::ZERO }
     }
 
     /// Decides about a request; takes nothing. The narrowest node that blocks answers, so that a request held up by its
@@ -199,13 +211,13 @@ impl Tree {
         named.collect()
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }
 
     fn node(&mut self, key: &NodeKey, now: Duration) -> &mut Node {
-        if self.nodes.len() >= self.sweep_at && !self.nodes.contains_key(key) {
+        let crowded = self.nodes.len() >= self.sweep_at && !self.nodes.contains_key(key);
+        if crowded || now >= self.sweep_by {
             self.sweep(now);
         }
         let limits = self.limits.iter().filter(|limit| limit.scope == key.scope());
@@ -221,7 +233,9 @@ impl Tree {
             let cut = ages.get(MAX_NODES / 10).copied().unwrap_or(now);
             self.nodes.retain(|_, node| node.last_used() > cut);
         }
+        self.nodes.shrink_to(self.nodes.len() * 2);
         self.sweep_at = (self.nodes.len() * 2).clamp(SWEEP_EVERY, MAX_NODES);
+        self.sweep_by = now + SWEEP_AFTER;
     }
 }
 

@@ -207,7 +207,8 @@ async fn owned(hub: &Hub, findings: &mut Findings) {
         let records = compare::records(&tenant).await.into_iter().filter(|record| !record.state.is_terminal());
         open.extend(records.map(|record| (tenant.clone(), record)));
     }
-    while Instant::now() < until {
+    // To list them all may take longer than that: what counts is how each stands when it is read again.
+    loop {
         let mut still_open = Vec::new();
         for (tenant, record) in open {
             let handle = tenant.execution(record.id).await.unwrap();
@@ -216,10 +217,13 @@ async fn owned(hub: &Hub, findings: &mut Findings) {
                 still_open.push((tenant, record));
             }
         }
-        if still_open.is_empty() {
+        open = still_open;
+        if open.is_empty() {
             return;
         }
-        open = still_open;
+        if Instant::now() > until {
+            break;
+        }
         sleep(Duration::from_millis(20)).await;
     }
     let now = hub.snapshot();

@@ -1,9 +1,9 @@
 //! The world outside, which outlives every process: it applies writes and counts them, and it signs people in.
 //!
-//! One request and one answer per connection, each a line of JSON. Now and then the first request of a key is answered
-//! by hanging up, before or after it was applied: what the network does, beside the kills.
+//! One request and one answer per connection, each a line of JSON. Now and then it hangs up on a write, once per key,
+//! before or after it was applied: what the network does, beside the kills.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -38,7 +38,8 @@ struct Book {
     by_label: BTreeMap<String, u64>,
     applied: u64,
     repeated: u64,
-    hung_up: u64,
+    /// Keys on which it has hung up: whoever is refused three times in a row may give up, and this is no such test.
+    hung_up: HashSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +84,7 @@ impl Peer {
     /// How often a known key came again, and how often it hung up.
     pub(crate) fn troubles(&self) -> (u64, u64) {
         let book = self.book.lock().unwrap();
-        (book.repeated, book.hung_up)
+        (book.repeated, book.hung_up.len() as u64)
     }
 
     async fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
@@ -114,8 +115,11 @@ impl Peer {
         if dedupes && known.is_some() {
             return known;
         }
-        if self.dice.chance(1, 40) {
-            book.hung_up += 1;
+        let hangs_up = !book.hung_up.contains(&key) && self.dice.chance(1, 20);
+        if hangs_up {
+            book.hung_up.insert(key.clone());
+        }
+        if hangs_up && self.dice.chance(1, 2) {
             return None;
         }
         book.applied += 1;
@@ -123,11 +127,7 @@ impl Peer {
         self.count.send_replace(number);
         book.by_key.entry(key).or_insert(number);
         *book.by_label.entry(label).or_default() += 1;
-        if self.dice.chance(1, 40) {
-            book.hung_up += 1;
-            return None;
-        }
-        Some(number)
+        (!hangs_up).then_some(number)
     }
 }
 

@@ -14,6 +14,8 @@ use super::world::{CUSTOMERS, TENANTS, World};
 /// How long after it was due a scheduled execution may start: the hub notices within a few seconds that its wall was
 /// set, and an actor that failed is started again within a few more.
 const LATE: Duration = Duration::from_secs(15);
+/// How long an execution may take at most: its hour in the queue, its half hour to run, a full disk between them.
+const LONGEST: Duration = Duration::from_secs(6 * 3600);
 /// How many requests in a hundred may be above the providers' limits.
 const THROTTLED: u64 = 1;
 
@@ -98,7 +100,7 @@ async fn order(world: &mut World, number: usize, accepted: Accepted) {
     };
     schedule(world, &order, accepted, &record);
     if !record.state.is_terminal() {
-        return;
+        return moves(world, &order, accepted, &record);
     }
     world.orders[number].settled = true;
     world.findings.count(ended(record.state), 1.0);
@@ -106,6 +108,18 @@ async fn order(world: &mut World, number: usize, accepted: Accepted) {
     if matches!(record.state, ExecutionState::Succeeded | ExecutionState::CompletedWithErrors) {
         exactly_once(world, &order);
     }
+}
+
+/// What waits neither for its time nor for a person comes to its end.
+fn moves(world: &mut World, order: &Order, accepted: Accepted, record: &ExecutionRecord) {
+    let suspended = matches!(world.tenant(order.tenant).record().unwrap().status, TenantStatus::Suspended { .. });
+    let waits = matches!(record.state, ExecutionState::Scheduled | ExecutionState::NeedsAttention);
+    let since = match order.starts_at {
+        Some(time) => world.history.first_reached(time, accepted.at, true),
+        None => Some(accepted.at),
+    };
+    let stuck = !waits && !suspended && since.is_some_and(|since| since + LONGEST < world.now());
+    world.check(!stuck, || format!("order {} has been {} since {since:?}: {record:?}", order.number, record.state));
 }
 
 fn ended(state: ExecutionState) -> &'static str {

@@ -39,7 +39,7 @@ pub(crate) const ATTACK: Attack = Attack {
 fn run(round: &Round) -> Findings {
     hush();
     let dice = round.dice();
-    let (worlds, days) = (round.scale(3, 12), round.scale(5, 30));
+    let (worlds, days) = (round.scale(3, 10), round.scale(5, 30));
     let twice = round.scale(1, worlds);
     let mut findings = Findings::default();
     for number in 0..worlds {

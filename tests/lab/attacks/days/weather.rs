@@ -151,7 +151,7 @@ fn retry_after(dice: &Dice) -> RetryAfter {
 }
 
 fn customer(dice: &Dice) -> &'static str {
-    *dice.pick::<&'static str>(&CUSTOMERS)
+    dice.pick::<&'static str>(&CUSTOMERS)
 }
 
 fn hours(count: u64) -> Duration {

@@ -148,7 +148,7 @@ impl Integration for Platform {
             Some(Act::LostBefore) => std::future::pending().await,
             Some(Act::LostAfter) => {
                 spent.as_deref().and_then(|spent| self.rotate(spent));
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Some(Act::Fail) => return Err(failure(Cause::ProviderDown, Retry::Later)),
             Some(Act::Panic) => panic!("the integration has a defect"),

@@ -68,10 +68,7 @@ async fn served(tenant: &Tenant) -> Duration {
     let begun = Instant::now();
     loop {
         let connection = tenant.connections().get("idp").await.unwrap();
-        let error = match connection.tokens().token(&connection.default_token()).await {
-            Ok(_) => return begun.elapsed(),
-            Err(error) => error,
-        };
+        let Err(error) = connection.tokens().token(&connection.default_token()).await else { return begun.elapsed() };
         let Some(wait) = error.retry_after() else { return Duration::MAX };
         if begun.elapsed() > Duration::from_secs(86_400) {
             return Duration::MAX;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::super::folder::options;
 
 const MIB: u64 = 1024 * 1024;
-pub(super) const SIZE: u64 = 20 * MIB;
+pub(super) const SIZE: u64 = 24 * MIB;
 const STEP: usize = 16 * 1024;
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Disk {
     }
 
     pub(super) fn options(&self) -> EmbeddedOptions {
-        let options = options().with_segment_bytes(512 * 1024).with_ballast_bytes(2 * MIB);
+        let options = options().with_segment_bytes(512 * 1024).with_ballast_bytes(4 * MIB);
         let options = options.with_checkpoint_bytes(512 * 1024).with_snapshot_bytes(2 * MIB);
         match self {
             Self::Real(_) => options,

@@ -24,35 +24,33 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) const KILLED: &str = "killed while full";
 pub(super) const REOPENED: &str = "opened again while full";
-/// A neighbour took the room that was kept for opening: it opened once that one had gone.
-pub(super) const TOO_FULL: &str = "too full to open";
 
 type Checked<T> = Result<T, String>;
 
 pub(super) async fn run(findings: &mut Findings, dice: &Dice, disk: &Disk) -> Checked<()> {
     let mut diary = Diary::default();
-    let store = if disk.is_real() && dice.chance(1, 3) {
+    let mut store = if disk.is_real() && dice.chance(1, 3) {
         // Filled by a process that is killed while it is refused.
         let acked = victim::fill_and_kill(dice.next(), disk, &mut diary)?;
         findings.count(KILLED, 1.0);
-        reopen(findings, disk, &mut diary, acked).await?
+        reopen(findings, dice, disk, &mut diary, acked).await?
     } else {
         let store = opened(folder::open(&disk.store(), disk.options()).await)?;
         fill(dice, &store, disk, &mut diary).await?;
         store
     };
-    let store = match dice.below(3) {
-        0 => store,
-        way => {
-            leave(&store, way == 1).await?;
-            drop(store);
-            let last = diary.len();
-            reopen(findings, disk, &mut diary, last).await?
-        }
-    };
+    for _ in 0..dice.below(3) {
+        leave(&store, dice.chance(1, 2)).await?;
+        drop(store);
+        let last = diary.len();
+        store = reopen(findings, dice, disk, &mut diary, last).await?;
+    }
     if dice.chance(1, 3) {
-        // Whoever frees room now gets less than the store needs.
         disk.crowd(0);
+        match store.checkpoint().await {
+            Err(error) if error.kind() != ErrorKind::StoreFull => return Err(format!("a checkpoint: {error:?}")),
+            _ => {}
+        }
     }
     diary.compare(&store, diary.len(), diary.len()).await.map_err(|wrong| format!("while full: {wrong}"))?;
     disk.leave();
@@ -98,6 +96,11 @@ async fn fill(dice: &Dice, store: &EmbeddedStore, disk: &Disk, diary: &mut Diary
         }
         let kept: Vec<_> = results.iter().map(Result::is_ok).collect();
         diary.keep(&kept);
+        // Of two that wait together the shorter one may still find room, and then the disk is not full.
+        let says_so = store.health().refusing.is_some_and(|why| why.contains("full"));
+        if kept.last() == Some(&false) && !says_so {
+            return Err("its health does not say that the disk is full".to_owned());
+        }
         for error in results.into_iter().filter_map(Result::err) {
             if (error.kind(), error.retryability()) != (ErrorKind::StoreFull, Retry::Later) {
                 return Err(format!("a full disk was told as {error:?}"));
@@ -114,9 +117,6 @@ async fn fill(dice: &Dice, store: &EmbeddedStore, disk: &Disk, diary: &mut Diary
     if refused == 0 {
         return Err("the disk never was full".to_owned());
     }
-    if !store.health().refusing.is_some_and(|why| why.contains("full")) {
-        return Err("its health does not say that the disk is full".to_owned());
-    }
     diary.compare(store, diary.len(), diary.len()).await.map(drop).map_err(|wrong| format!("once full: {wrong}"))
 }
 
@@ -132,23 +132,35 @@ async fn leave(store: &EmbeddedStore, close: bool) -> Checked<()> {
     }
 }
 
-/// Opens it while the disk is still full. If a neighbour took even the room that was kept for this, it says so, and
-/// opens once the neighbour has gone.
-async fn reopen(findings: &mut Findings, disk: &Disk, diary: &mut Diary, acked: u64) -> Checked<EmbeddedStore> {
-    let store = match folder::open(&disk.store(), disk.options()).await {
-        Opening::Refused(error) if error.kind() == ErrorKind::StoreFull => {
-            findings.count(TOO_FULL, 1.0);
-            disk.leave();
-            disk.resize(2 * SIZE);
-            opened(folder::open(&disk.store(), disk.options()).await)?
-        }
-        other => opened(other)?,
-    };
+/// Opens it while the disk is still full, in half of the cases to the last byte: it lives on what it kept for this.
+async fn reopen(
+    findings: &mut Findings,
+    dice: &Dice,
+    disk: &Disk,
+    diary: &mut Diary,
+    acked: u64,
+) -> Checked<EmbeddedStore> {
+    if dice.chance(1, 2) {
+        wait_until_let_go(disk).await;
+        disk.crowd(0);
+    }
+    let store = opened(folder::open(&disk.store(), disk.options()).await)?;
     findings.count(REOPENED, 1.0);
     let wrong = |wrong: String| format!("opened again: {wrong}; {:?}", store.health().open_report);
     let last = diary.compare(&store, acked, diary.len()).await.map_err(wrong)?;
     diary.forget_after(last);
     Ok(store)
+}
+
+/// A store that was dropped finishes on its own; a neighbour that came during that would get what is given up for it.
+async fn wait_until_let_go(disk: &Disk) {
+    let lock = std::fs::File::open(disk.store().join("lock")).unwrap();
+    let free = async {
+        while lock.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, free).await.unwrap();
 }
 
 /// Writes go on by themselves when there is room.

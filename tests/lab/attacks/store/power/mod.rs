@@ -81,6 +81,7 @@ async fn life(findings: &mut Findings, dice: &Dice) -> Result<(), String> {
             Opening::Opened(store) => diary.compare(&store, moment.acked, diary.len()).await?,
             _ => return Err("a killed store does not open".to_owned()),
         };
+        findings.count("kills that left an unsynced group", f64::from(u8::from(at > moment.acked)));
         let recorder = recorder.after_kill(&moment, image.path(), &image.path().join(FOLDER), dice.next());
         let mut diary = diary.clone();
         diary.forget_after(at);
@@ -149,7 +150,8 @@ fn opened(opening: Opening) -> Result<EmbeddedStore, String> {
 /// Commits a random number of batches, alone and several at a time, with checkpoints in between.
 async fn write(dice: &Dice, store: &EmbeddedStore, recorder: &Recorder, diary: &mut Diary) -> Result<(), String> {
     for _ in 0..5 + dice.below(40) {
-        if dice.chance(1, 15) {
+        // Sometimes twice in a row.
+        while dice.chance(1, 12) {
             store.checkpoint().await.map_err(|error| format!("checkpoint: {error:?}"))?;
         }
         let several: Vec<_> = (0..1 + dice.below(4)).map(|_| store.commit(diary.next(dice, 40))).collect();

@@ -103,9 +103,9 @@ impl Recorder {
                 (*index, Some(engine.clone()))
             }
         };
-        let synced = inner.engine.iter().filter(|(at, _, synced)| *synced && *at < index.max(1));
+        let synced = inner.engine.iter().rfind(|(at, _, synced)| *synced && *at < index.max(1));
         let acked = inner.acked.iter().filter(|(at, _)| *at <= index).map(|(_, seq)| *seq).max();
-        Moment { index, acked: acked.unwrap_or(0), synced: synced.last().map(|(_, engine, _)| engine.clone()), latest }
+        Moment { index, acked: acked.unwrap_or(0), synced: synced.map(|(_, engine, _)| engine.clone()), latest }
     }
 
     /// The changes before a moment.
@@ -163,7 +163,9 @@ impl DiskHook for Recorder {
             other => return Err(io::Error::other(format!("the lab does not know {other:?}"))),
         };
         let syncs_engine = matches!(op, DiskOp::Sync(path) if path.starts_with(&self.state));
-        let engine = (syncs_engine || self.dice.chance(1, 10)).then(|| self.engine());
+        // More often where something was written and is not safe yet.
+        let parts = if matches!(op, DiskOp::Sync(_)) { 3 } else { 1 };
+        let engine = (syncs_engine || self.dice.chance(parts, 12)).then(|| self.engine());
         let mut inner = self.inner.lock().unwrap();
         if let Some(engine) = engine {
             // Before the sync the same files are merely the latest.

@@ -1,4 +1,4 @@
-//! Secrets: whatever is logged, told or returned, no secret is in it.
+//! Whatever is logged, told, kept or exported, no secret is in it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -35,8 +35,10 @@ impl<'a> MakeWriter<'a> for Captured {
     }
 }
 
+/// Secrets stood in task logs, rendered fields and the audit log (also airflow#55943, airflow#27907, airflow#30089). Here
+/// a secret is a type that prints stars and cannot be serialized, and what providers say is scrubbed before it is kept.
 #[tokio::test(start_paused = true)]
-async fn no_secret_is_in_logs_events_outcomes_trail_or_debug_output() {
+async fn airflow_54540_no_secret_is_in_logs_events_outcomes_trail_or_debug_output() {
     const CANARY: &str = "canary-secret-4711";
     let log = Captured::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(log.clone()).finish();
@@ -74,5 +76,46 @@ async fn no_secret_is_in_logs_events_outcomes_trail_or_debug_output() {
     for secret in secrets {
         assert!(!told.contains(&secret), "told: {secret}");
         assert!(!log.contains(&secret), "logged: {secret}");
+    }
+}
+
+/// Secrets stood in traces and exports because a peer had repeated them. Here a provider's text passes a scrubber that
+/// knows what was sent: neither a token in Graph's error nor a client secret in the token endpoint's is kept anywhere.
+#[tokio::test(start_paused = true)]
+async fn dify_37047_what_a_provider_repeats_is_in_no_trace_and_no_export() {
+    let log = Captured::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::new();
+    let hub = world.start().await;
+    let tenant = world.contoso(&hub).await;
+    let connection = tenant.connections().get("graph").await.unwrap();
+    let token = connection.tokens().token(&connection.default_token()).await.unwrap();
+    let token = token.access().expose().to_owned();
+    let repeats = |text: &str| Fault::Answer {
+        status: 400,
+        content_type: "application/json".to_owned(),
+        body: format!(r#"{{"error":{{"code":"BadRequest","message":"heard you say {text}"}}}}"#),
+    };
+    world.sims.script(FaultRule::new(repeats(&format!("Bearer {token}"))).on(Provider::Graph).times(1));
+    let mut told = format!("{:?}", onboard(&tenant, 1).await);
+    assert!(told.contains("heard you say"), "{told}");
+    let body = format!(r#"{{"error":"invalid_client","error_description":"heard you say {DEMO_CLIENT_SECRET}"}}"#);
+    let refused = Fault::Answer { status: 401, content_type: "application/json".to_owned(), body };
+    world.sims.script(FaultRule::new(refused).on(Provider::Identity).times(1));
+    // It is renewed ahead of its expiry, and refused.
+    pause(Duration::from_secs(3_400)).await;
+    told += &format!("{:?}", tenant.connections().status("graph").await.unwrap());
+    assert!(told.contains("invalid_client"), "the status says why it was refused: {told}");
+    for record in tenant.executions(None, 100).await.unwrap() {
+        let events: Vec<_> = tenant.execution(record.id).await.unwrap().events(1).collect().await;
+        told += &serde_json::to_string(&(record, events)).unwrap();
+    }
+    let export = Captured::default();
+    tenant.export_audit(export.clone()).await.unwrap();
+    told += &String::from_utf8(export.0.lock().unwrap().clone()).unwrap();
+    told += &String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for secret in [token.as_str(), DEMO_CLIENT_SECRET] {
+        assert!(!told.contains(secret), "told: {secret}");
     }
 }
