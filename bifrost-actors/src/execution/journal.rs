@@ -18,7 +18,7 @@ use bifrost_core::store::key::Kind;
 use bifrost_core::store::records::TenantStore;
 use bifrost_core::store::{Batch, CommitSeq};
 use bifrost_core::workflow::host::StepTicket;
-use bifrost_core::{Clock, Error, ErrorKind, Result, Timestamp};
+use bifrost_core::{Clock, Error, ErrorKind, Result, Retry, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
@@ -393,7 +393,8 @@ impl Journal {
     /// store's code, nobody goes on with what is left: a later commit would leave a gap.
     fn whole(&self, inner: &mut Ledger, work: impl FnOnce(&mut Ledger) -> Result<Durable>) -> Result<Durable> {
         let queued = catch_unwind(AssertUnwindSafe(|| work(&mut *inner)));
-        let queued = queued.unwrap_or_else(|panic| Err(panicked("commit batch", panic.as_ref())));
+        // Its actor starts again from what is stored, so asking once more is no use now, but later.
+        let queued = queued.unwrap_or_else(|panic| Err(panicked("commit batch", panic.as_ref()).retry(Retry::Later)));
         if let Err(error) = &queued {
             inner.break_off(error);
             self.changed.notify_waiters();
