@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use bifrost::{Connection, ErrorKind, Hub, NewTenant, Result, Tenant};
+use bifrost::{Connection, ErrorKind, Hub, HubConfig, NewTenant, Result, Tenant};
 use serde::{Deserialize, Serialize};
 
 use super::peer;
@@ -21,7 +21,10 @@ pub(crate) struct Site {
 impl Site {
     /// Opens the hub and takes up what had not ended.
     pub(crate) async fn open(&self, mouth: &Mouth) -> Result<Hub> {
+        // It is never the execution that kills here: one that happens to run each time must not stop for a person.
+        let config = HubConfig { max_recoveries: u32::MAX, ..HubConfig::default() };
         Hub::builder()
+            .with_config(config)
             .with_data_dir(&self.folder)
             .with_integrations(bifrost::providers)
             .with_workflow(work::mixed(self.peer, mouth))
