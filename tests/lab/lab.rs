@@ -1,6 +1,5 @@
 //! Runs attacks and tells what came of them.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use crate::arguments::Arguments;
 use crate::attacks::ATTACKS;
 use crate::dice::Dice;
 use crate::findings::Findings;
+use crate::panics::text_of;
 use crate::report::{self, Row};
 
 /// One attack.
@@ -124,10 +124,4 @@ fn tell(attack: &Attack, round: &Round, findings: &Findings, took: Duration) {
     if !findings.violations.is_empty() {
         println!("    replay: {}", round.replay(attack));
     }
-}
-
-/// The text of a panic.
-pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned())
 }

@@ -16,6 +16,7 @@ mod attacks;
 mod dice;
 mod findings;
 mod lab;
+mod panics;
 mod report;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     {
         return attacks::child(rest);
     }
+    panics::hush();
     match arguments::Arguments::parse(&given) {
         Ok(arguments) => lab::run(&arguments),
         Err(message) => {

@@ -19,7 +19,6 @@ use super::classify::{Classifier, StatusClassifier};
 use super::config::StackConfig;
 use super::counters::Counters;
 use super::health::Health;
-use super::redact::Scrubber;
 use super::sharing::{Deadline, Flights, Key};
 use super::target;
 use super::transport::Transport;
@@ -38,10 +37,11 @@ pub struct Anonymous;
 #[derive(Debug, Clone, Default)]
 pub struct Carries(pub Vec<Secret>);
 
+#[cfg(any(feature = "graph", feature = "halopsa"))]
 impl Carries {
     /// What takes the secrets of a request, or of the request an answer came to, out of texts.
-    pub(crate) fn scrubber(extensions: &http::Extensions) -> Scrubber {
-        Scrubber::new(extensions.get::<Self>().map(|carried| carried.0.as_slice()).unwrap_or_default())
+    pub(crate) fn scrubber(extensions: &http::Extensions) -> super::redact::Scrubber {
+        super::redact::Scrubber::new(extensions.get::<Self>().map(|carried| carried.0.as_slice()).unwrap_or_default())
     }
 }
 

@@ -78,6 +78,22 @@ impl Disk {
         self.sync_dir(outer)
     }
 
+    /// Makes the name of a folder durable, and that of each folder on the way to it: whoever made them may have ended
+    /// before they were. What may not be synced far above was not made by us.
+    pub(super) fn sync_way(&self, path: &Path) -> io::Result<()> {
+        let outer = parent(path);
+        self.sync_dir(outer)?;
+        for above in outer.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+            match self.sync_dir(above).map_err(|error| error.kind()) {
+                Err(io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                    break;
+                }
+                synced => synced?,
+            }
+        }
+        Ok(())
+    }
+
     /// A new file open for reading and writing; one of that name must not exist.
     pub(super) fn create(&self, path: &Path) -> io::Result<File> {
         self.hook(DiskOp::Create(path))?;

@@ -160,8 +160,7 @@ fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedStore> {
     let mark = Mark { epoch: recovered.epoch, segment: journal.first(), closed_at: None };
     let acked = Acked::begin(&layout.root, &disk, recovered.head.seq).map_err(failed)?;
     mark::write(&disk, &layout.root, mark).map_err(failed)?;
-    // A process that made the folder may have ended before it was durable.
-    disk.sync_dir(disk::parent(&layout.root)).map_err(failed)?;
+    disk.sync_way(&layout.root).map_err(failed)?;
     let shared = Arc::new(Shared::new(Opened {
         layout,
         options,

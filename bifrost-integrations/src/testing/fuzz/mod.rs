@@ -15,8 +15,6 @@ mod texts;
 #[cfg(all(feature = "graph", feature = "halopsa"))]
 mod tokens;
 
-use bifrost_core::testing::fuzz::Target;
-
 #[cfg(all(feature = "graph", feature = "halopsa"))]
 pub use clients::{graph, halopsa, links};
 pub use headers::retry_after;
@@ -28,7 +26,7 @@ pub use tokens::tokens;
 
 /// Every body of this crate.
 #[cfg(all(feature = "graph", feature = "halopsa"))]
-pub const TARGETS: &[Target] = &[
+pub const TARGETS: &[bifrost_core::testing::fuzz::Target] = &[
     ("graph", graph),
     ("halopsa", halopsa),
     ("links", links),

@@ -10,6 +10,8 @@ use bifrost::store::{Batch, CommitSeq, Scan, ScanPage, Store, StoreHealth, Usage
 use bifrost::{Error, ErrorKind, Result, TenantId};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
+use crate::panics::MADE;
+
 /// What the disk does to commits.
 #[derive(Debug, Default)]
 struct Troubles {
@@ -74,7 +76,7 @@ impl Disk {
         // The hub's tasks are attacked, not the caller's own code.
         if tokio::task::try_id().is_some() && counted_down(&mut troubles.panic_in) {
             drop(troubles);
-            panic!("the disk panics, as it was told");
+            panic!("{MADE} the disk panics");
         }
         if counted_down(&mut troubles.refuse_in) {
             return Some(Error::new(ErrorKind::Unavailable, "commit batch", "the disk refuses, as it was told"));

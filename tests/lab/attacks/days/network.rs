@@ -12,6 +12,8 @@ use bifrost::testing::{SimulatorTransport, Simulators};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 
+use crate::panics::MADE;
+
 /// What the network does to requests; every life of the hub is under the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Network(Arc<Mutex<Troubles>>);
@@ -105,7 +107,7 @@ impl Transport for Line {
         }
         match self.fate(&request) {
             Fate::NotSent => Err(TransportError::new(TransportErrorKind::NotSent, "the network is down")),
-            Fate::Panics => panic!("the transport panics, as it was told"),
+            Fate::Panics => panic!("{MADE} the transport panics"),
             Fate::Arrives { twice } => {
                 if twice {
                     let _ = self.inner.send(request.clone(), limits).await;

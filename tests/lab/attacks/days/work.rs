@@ -15,6 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::panics::MADE;
+
 /// The example's own workflow: what is shown is what is attacked.
 #[path = "../../../../examples/onboarding/workflow.rs"]
 #[allow(dead_code)]
@@ -158,5 +160,5 @@ async fn report(ctx: Context, (): ()) -> Result<usize> {
 }
 
 async fn clumsy(_: Context, (): ()) -> Result<()> {
-    panic!("the workflow panics, as it was told")
+    panic!("{MADE} the workflow panics")
 }

@@ -13,6 +13,8 @@ use bifrost::{
 };
 use bytes::Bytes;
 
+use crate::panics::MADE;
+
 /// How long an exchange takes at the platform.
 pub(super) const LATENCY: Duration = Duration::from_millis(200);
 /// How long an access token lives.
@@ -151,7 +153,7 @@ impl Integration for Platform {
                 std::future::pending::<()>().await;
             }
             Some(Act::Fail) => return Err(failure(Cause::ProviderDown, Retry::Later)),
-            Some(Act::Panic) => panic!("the integration has a defect"),
+            Some(Act::Panic) => panic!("{MADE} the integration panics"),
         }
         let refresh_token = match spent {
             Some(spent) => Some(self.rotate(&spent).ok_or_else(|| failure(Cause::Revoked, Retry::Never))?.into()),

@@ -10,7 +10,7 @@ mod stored;
 mod works;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bifrost::store::seal::{EphemeralKey, KeyProvider};
@@ -19,7 +19,6 @@ use bifrost::{Error, ErrorKind, Hub, HubBuilder, Result};
 use futures_util::FutureExt;
 
 use crate::findings::Findings;
-use crate::lab::text_of;
 pub(crate) use outside::{Outside, Trouble};
 pub(crate) use shaken::{Fault, Place, Shaken};
 pub(crate) use stored::{check_history, stored};
@@ -91,22 +90,6 @@ pub(crate) fn schedules(count: u64, schedule: impl Fn(u64) -> Findings + Sync) -
         findings
     })
 }
-
-/// Keeps the panics that an attack makes out of the log; those of the hub are printed as ever.
-pub(crate) fn hush() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let print = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if !text_of(panic.payload()).starts_with(MADE) {
-                print(panic);
-            }
-        }));
-    });
-}
-
-/// How the text of a panic begins that an attack makes.
-pub(crate) const MADE: &str = "made by the attack:";
 
 /// Paths of which there is more than one actor right now.
 fn doubles(actors: &[ActorProbe]) -> Vec<String> {

@@ -15,8 +15,8 @@ use bifrost::{
 };
 use bytes::Bytes;
 
-use super::MADE;
 use crate::dice::Dice;
+use crate::panics::MADE;
 
 /// See the module.
 #[derive(Debug, Clone)]

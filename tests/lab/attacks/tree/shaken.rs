@@ -19,8 +19,8 @@ use bifrost::{Error, ErrorKind, Hub, Result, TenantId};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::{mpsc, oneshot};
 
-use super::MADE;
 use crate::dice::Dice;
+use crate::panics::MADE;
 
 /// Where a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
