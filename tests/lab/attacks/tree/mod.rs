@@ -22,7 +22,7 @@ use crate::findings::Findings;
 use crate::lab::text_of;
 pub(crate) use outside::{Outside, Trouble};
 pub(crate) use shaken::{Fault, Place, Shaken};
-pub(crate) use stored::{check_history, stored};
+pub(crate) use stored::{check_history, check_trail, stored};
 pub(crate) use works::{PARENT, WAITS, WRITE, with_works, write};
 
 /// No call, and no wait that this attack makes, may take longer than this in the time of the attack.
