@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bifrost::execution::{Attention, ExecutionState};
+use bifrost::execution::{Attention, ExecutionState, Resolution};
 use bifrost::testing::ActorKind;
-use bifrost::{Context, ErrorKind, Hub, Run, Workflow, workflow};
+use bifrost::{Context, Error, ErrorKind, Hub, Run, Workflow, workflow};
 
 use crate::refusing::Refusing;
 use crate::world::{Disk, clock, contoso, eventually, pause};
@@ -78,6 +78,37 @@ async fn a_cancellation_that_could_not_be_stored_can_be_asked_for_again() {
     pause(Duration::from_secs(10)).await;
     handle.cancel("not needed").await.unwrap();
     assert_eq!(handle.wait().await.unwrap().state, ExecutionState::Cancelled);
+}
+
+/// Starts a child and loses the answer of a write beside it: it is set aside while its child runs.
+fn torn() -> impl Workflow {
+    workflow("torn", |ctx: Context, (): ()| async move {
+        let lost = |_| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Err::<(), _>(Error::new(ErrorKind::UnknownOutcome, "send", "lost"))
+        };
+        let write = ctx.effect("lost");
+        tokio::try_join!(ctx.run::<()>("nap", ()), write.run(lost)).map(drop)
+    })
+    .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_stored_is_heard_of_although_its_children_could_not_be_told() {
+    let store = Refusing::new();
+    let keys =
+        bifrost::store::seal::EphemeralKey::generate(std::sync::Arc::new(bifrost::testing::SeededEntropy::new(1)));
+    let hub = Hub::builder().with_store(std::sync::Arc::new(store.clone()), std::sync::Arc::new(keys));
+    let hub = hub.with_clock(clock()).with_workflow(nap(600)).with_workflow(torn()).start().await.unwrap();
+    let tenant = contoso(&hub).await;
+    let handle = tenant.run("torn", ()).await.unwrap();
+    assert!(handle.settled().await.unwrap().is_none());
+    store.fail_read_once();
+    assert!(tenant.resolve(handle.id(), Resolution::Abort).await.is_err());
+    assert!(store.has_failed_read());
+    let heard = tokio::time::timeout(Duration::from_secs(60), handle.wait()).await;
+    assert_eq!(heard.expect("whoever waits hears of it").unwrap().state, ExecutionState::Failed);
+    eventually("its child has ended with it", async || hub.snapshot().executions_in_flight == 0).await;
 }
 
 #[tokio::test(start_paused = true)]

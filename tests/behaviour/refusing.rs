@@ -19,11 +19,12 @@ pub(crate) struct Refusing {
     inner: MemoryStore,
     refuse: Arc<Mutex<Option<Refusal>>>,
     once: Arc<AtomicBool>,
+    unreadable: Arc<AtomicBool>,
 }
 
 impl Refusing {
     pub(crate) fn new() -> Self {
-        Self { inner: MemoryStore::new(), refuse: Arc::default(), once: Arc::default() }
+        Self { inner: MemoryStore::new(), refuse: Arc::default(), once: Arc::default(), unreadable: Arc::default() }
     }
 
     pub(crate) fn refuse(&self, kind: ErrorKind, tenant: Option<&str>) {
@@ -35,6 +36,16 @@ impl Refusing {
     pub(crate) fn refuse_once(&self, kind: ErrorKind) {
         self.refuse(kind, None);
         self.once.store(true, Ordering::SeqCst);
+    }
+
+    /// Fails the next read of a record alone.
+    pub(crate) fn fail_read_once(&self) {
+        self.unreadable.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the read that was to fail has failed.
+    pub(crate) fn has_failed_read(&self) -> bool {
+        !self.unreadable.load(Ordering::SeqCst)
     }
 
     pub(crate) fn recover(&self) {
@@ -69,6 +80,9 @@ impl Store for Refusing {
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Versioned>> {
+        if self.unreadable.swap(false, Ordering::SeqCst) {
+            return Err(Error::internal("read record", "refused by the test"));
+        }
         self.inner.get(key).await
     }
 

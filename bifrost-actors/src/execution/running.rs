@@ -385,8 +385,12 @@ impl Running<'_> {
             },
         )?;
         self.state.journal.settle(durable).await?;
-        // Else whoever takes this up again finds it ended, and tells them.
-        self.cancel_children().await?;
+        if let Err(error) = self.cancel_children().await {
+            // Whoever takes this up again finds it ended, and tells them. An error alone would not do: it may go to the
+            // caller who asked for the end, and then nobody who waits would ever hear of it.
+            self.myself.stop(None);
+            return Err(error);
+        }
         self.state.live.end(Ended::Outcome(Arc::new(outcome)));
         self.myself.stop(Some(LEFT.to_owned()));
         Ok(())

@@ -1,7 +1,8 @@
 //! A hub that starts on what a killed one left behind, while it is called.
 //!
 //! The process dies at a moment that the seed chooses, with executions in every state; the next hub takes them up while
-//! callers ask for the same again, cancel, decide, wait, switch the tenant off and on, and register what was missing.
+//! callers ask for the same again, cancel, decide, wait, switch the tenant off and on, register what was missing, and
+//! actors die once more.
 //! In half of the schedules a read of the store fails during that, each number in turn. Each execution must end once,
 //! with a history without gaps; nothing is written twice; what had ended stays as it was.
 
@@ -11,12 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bifrost::execution::{Attention, ExecutionRecord, Resolution};
+use bifrost::supervision::RestartPolicy;
+use bifrost::testing::ActorKind;
 use bifrost::{Error, ErrorKind, ExecutionId, Hub, HubBuilder, HubConfig, NewTenant, Result, Retry, Run, Tenant};
 use futures_util::future::join_all;
 
 use super::tree::{
-    Outside, PARENT, Shaken, WAITS, WRITE, builder, check_history, ends, eventually, is_stuck, keys, schedules, stored,
-    with_works, write,
+    Outside, PARENT, Shaken, WAITS, WRITE, builder, check_history, check_trail, ends, eventually, is_stuck, keys,
+    schedules, stored, with_works, write,
 };
 use crate::dice::Dice;
 use crate::findings::Findings;
@@ -82,7 +85,7 @@ impl Schedule {
         };
         store.watch(&hub);
         let tenant = hub.tenant("contoso").unwrap();
-        let callers = accepted.iter().map(|accepted| self.call(&hub, &tenant, accepted, process));
+        let callers = accepted.iter().map(|accepted| self.call(&hub, &store, accepted, process));
         let called = join_all(callers).await;
         store.fail_read(u64::MAX / 2);
         for problem in called.into_iter().flatten() {
@@ -93,7 +96,11 @@ impl Schedule {
     }
 
     fn hub(&self, builder: HubBuilder, process: u32) -> HubBuilder {
-        let config = HubConfig { max_running: 2, ..HubConfig::default() };
+        // At once, so that what a dead actor had queued may still be on its way.
+        let delay = Duration::from_millis(1);
+        let child_restarts =
+            RestartPolicy { intensity: u32::MAX, initial_delay: delay, max_delay: delay, ..RestartPolicy::default() };
+        let config = HubConfig { max_running: 2, child_restarts, ..HubConfig::default() };
         with_works(builder.with_config(config), &self.outside, process)
     }
 
@@ -148,8 +155,9 @@ impl Schedule {
     }
 
     /// What somebody does about an execution that was accepted before the crash.
-    async fn call(&self, hub: &Hub, tenant: &Tenant, accepted: &Accepted, process: u32) -> Option<String> {
-        let choice = self.dice.below(8);
+    async fn call(&self, hub: &Hub, store: &Shaken, accepted: &Accepted, process: u32) -> Option<String> {
+        let tenant = hub.tenant("contoso").ok()?;
+        let choice = self.dice.below(10);
         tokio::time::sleep(Duration::from_millis(self.dice.below(30))).await;
         let called = ends(async {
             match choice {
@@ -174,6 +182,10 @@ impl Schedule {
                     hub.register(Arc::new(write(LATE, &self.outside, process)));
                     Ok(())
                 }
+                7 | 8 => {
+                    self.strike(hub, store).await;
+                    Ok(())
+                }
                 _ => tenant.execution(accepted.id).await?.settled().await.map(drop),
             }
         })
@@ -185,6 +197,20 @@ impl Schedule {
             || error.message() == "a fault of the attack";
         let fine = !is_stuck(&error) && expected;
         (!fine).then(|| format!("call {choice} about {}: {error}", accepted.id))
+    }
+
+    /// Ends the actors of all executions while a commit is on its way: what takes them up again must not undo it.
+    async fn strike(&self, hub: &Hub, store: &Shaken) {
+        tokio::time::sleep(Duration::from_millis(self.dice.below(100))).await;
+        for _ in 0..100 {
+            if store.is_busy() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for actor in hub.actors().iter().filter(|actor| actor.kind() == ActorKind::Execution) {
+            actor.kill();
+        }
     }
 
     /// Does what a person has to, until all have ended.
@@ -235,6 +261,7 @@ impl Schedule {
             Err(error) => return findings.violation(format!("schedule {}: {error}", self.seed)),
         };
         check_history(&all, findings, &format!("schedule {}", self.seed));
+        check_trail(tenant, &all, findings, &format!("schedule {}", self.seed)).await;
         for Accepted { id, .. } in accepted {
             findings.check(all.iter().any(|stored| stored.record.id == *id), || format!("{id} is lost"));
         }

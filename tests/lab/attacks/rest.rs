@@ -47,7 +47,9 @@ async fn schedule(seed: u64, findings: &mut Findings) -> u64 {
     findings.attempt();
     let dice = Dice::new(seed);
     let (store, outside) = (Shaken::new(seed), Outside::new(seed));
-    let idle_after = Duration::from_millis(1 + dice.below(60));
+    // Often so short that it rests between two reads of one actor.
+    let longest = *dice.pick(&[3, 60]);
+    let idle_after = Duration::from_millis(1 + dice.below(longest));
     let config = HubConfig { idle_after, max_running: 2, ..HubConfig::default() };
     let keys = keys();
     let process = outside.next_process();
@@ -112,6 +114,9 @@ impl Caller<'_> {
                 tokio::time::sleep(Duration::from_millis(self.dice.below(150))).await;
             }
             let choice = self.dice.next();
+            if self.dice.chance(1, 4) {
+                self.hang_up().await;
+            }
             for attempt in 0..=5 {
                 match ends(self.call(choice, turn)).await {
                     Ok(()) => break,
@@ -125,6 +130,15 @@ impl Caller<'_> {
             }
         }
         (retries, problems)
+    }
+
+    /// Somebody wants a token and does not wait for it: nobody is there any more, while the connection is still being
+    /// read. The tenant rests meanwhile, and is called again before its actors have ended.
+    async fn hang_up(&self) {
+        let connections = self.tenant.connections();
+        let patience = Duration::from_millis(self.dice.below(20));
+        drop(tokio::time::timeout(patience, connections.test("idp")).await);
+        tokio::time::sleep(Duration::from_millis(self.dice.below(15))).await;
     }
 
     async fn call(&self, choice: u64, turn: u64) -> Result<()> {

@@ -10,6 +10,7 @@ use bifrost::http::{ReqwestTransport, StackConfig, Transport};
 use bifrost::testing::DirectTokens;
 use bifrost::{Clock, Connection, Credential, ErrorKind, Integration, Result, SystemClock, SystemEntropy};
 use futures_util::TryStreamExt;
+use tokio::time::timeout;
 use url::Url;
 
 use super::server::{Piece, Script, Server, token};
@@ -122,9 +123,12 @@ pub(super) async fn attack(way: &Way, door: Door, name: &str, pieces: Vec<Piece>
     let server = Server::start(script).await;
     let (begun, on_its_way) = (Instant::now(), way.clone());
     // A panic must not end the attack.
-    let ended = tokio::spawn(async move { on_its_way.go(door, &server).await }).await;
-    let took = begun.elapsed();
-    findings.check(took <= DEADLINE + LATE, || format!("{name} at {door:?} took {took:?}"));
+    let going = tokio::spawn(async move { on_its_way.go(door, &server).await });
+    // One that never ends must not keep the attack from telling of it.
+    let Ok(ended) = timeout(DEADLINE + LATE, going).await else {
+        findings.violation(format!("{name} at {door:?} was not over after {:?}", begun.elapsed()));
+        return findings;
+    };
     match ended {
         Err(panic) => findings.violation(format!("{name} at {door:?} panicked: {panic}")),
         Ok(Ok(())) => {

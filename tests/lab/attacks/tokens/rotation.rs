@@ -8,10 +8,10 @@ use bifrost::store::memory::MemoryStore;
 use bifrost::store::seal::{EphemeralKey, KeyProvider};
 use bifrost::testing::{SeededEntropy, TokioClock};
 use bifrost::{Clock, ErrorKind, Hub, NewTenant, Result, Tenant};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::mortal::{Death, Mortal};
-use super::platform::{Act, Platform, Reuse, settings};
+use super::platform::{Act, LATENCY, Platform, Reuse, settings};
 use crate::findings::Findings;
 use crate::lab::Round;
 
@@ -78,7 +78,7 @@ pub(super) async fn killed_everywhere(round: &Round, findings: &mut Findings) {
             let index = if life < 7 { life } else { dice.below(7) };
             let point = &FAILPOINTS[usize::try_from(index).unwrap()];
             findings.attempt();
-            live_and_die(&mut machine, point).await;
+            live_and_die(&mut machine, point, findings).await;
             judge(&mut machine, reuse, point, findings).await;
         }
         findings.count("refresh tokens rotated", machine.platform.rotations() as f64);
@@ -86,14 +86,15 @@ pub(super) async fn killed_everywhere(round: &Round, findings: &mut Findings) {
 }
 
 /// One process, that dies at this point of a rotation.
-async fn live_and_die(machine: &mut Machine, point: &Failpoint) {
+async fn live_and_die(machine: &mut Machine, point: &Failpoint, findings: &mut Findings) {
     let (hub, store) = machine.start().await;
     let tenant = hub.tenant("contoso").unwrap();
     token(&tenant).await.unwrap();
     let before = machine.platform.exchanges();
     machine.platform.next(point.act);
     store.plan(point.death);
-    let rotating = tokio::spawn(async move { rotate(&tenant).await });
+    let asking = tenant.clone();
+    let rotating = tokio::spawn(async move { rotate(&asking).await });
     let begun = async {
         while !(store.is_dead() || rotating.is_finished()) {
             // An answer that never comes: the process dies while it waits.
@@ -104,6 +105,11 @@ async fn live_and_die(machine: &mut Machine, point: &Failpoint) {
         }
     };
     begun.await;
+    if point.death == Some(Death::Before(2)) {
+        // What is not stored yet may be lost with the process: whoever asks now waits.
+        let shown = timeout(LATENCY, token(&tenant)).await;
+        findings.check(shown.is_err(), || format!("{}: a token was shown: {shown:?}", point.name));
+    }
     machine.disk = store.kill();
     rotating.abort();
     // What the process had in its hands is gone; the platform hears nothing more of it.

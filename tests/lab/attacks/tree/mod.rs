@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 use crate::findings::Findings;
 pub(crate) use outside::{Outside, Trouble};
 pub(crate) use shaken::{Fault, Place, Shaken};
-pub(crate) use stored::{check_history, stored};
+pub(crate) use stored::{check_history, check_trail, stored};
 pub(crate) use works::{PARENT, WAITS, WRITE, with_works, write};
 
 /// No call, and no wait that this attack makes, may take longer than this in the time of the attack.

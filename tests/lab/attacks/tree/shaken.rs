@@ -53,6 +53,8 @@ struct Inner {
     /// Commits of this tenant are refused while set.
     refused: Mutex<Option<(ErrorKind, Option<Prefix>)>>,
     reads: AtomicU64,
+    /// Batches that were handed in and are not durable.
+    queued: Arc<AtomicU64>,
     /// The read of this number fails, counted from when it was set.
     failing_read: AtomicU64,
     course: Mutex<DefaultHasher>,
@@ -77,6 +79,7 @@ impl Shaken {
             faults: Mutex::default(),
             refused: Mutex::default(),
             reads: AtomicU64::new(0),
+            queued: Arc::default(),
             failing_read: AtomicU64::new(u64::MAX),
             course: Mutex::default(),
             watched: Mutex::default(),
@@ -125,6 +128,11 @@ impl Shaken {
     /// How often it was read.
     pub(crate) fn reads(&self) -> u64 {
         self.0.reads.load(Ordering::SeqCst)
+    }
+
+    /// Whether a batch is on its way to the disk.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.0.queued.load(Ordering::SeqCst) > 0
     }
 
     /// Looks at the actors of `hub` at every operation from now on.
@@ -197,11 +205,17 @@ impl Shaken {
     fn enqueue(&self, batch: Batch) -> BoxFuture<'static, Result<CommitSeq>> {
         let queue = self.0.queue.get_or_init(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
-            tokio::spawn(work_off(self.0.store.clone(), Arc::clone(&self.0.dice), receiver));
+            tokio::spawn(work_off(
+                self.0.store.clone(),
+                Arc::clone(&self.0.dice),
+                Arc::clone(&self.0.queued),
+                receiver,
+            ));
             sender
         });
         let (sender, receiver) = oneshot::channel();
         let closed = || Error::new(ErrorKind::Closed, "commit batch", "the store is closed");
+        self.0.queued.fetch_add(1, Ordering::SeqCst);
         if queue.send((batch, sender)).is_err() {
             return ready(Err(closed())).boxed();
         }
@@ -210,10 +224,16 @@ impl Shaken {
 }
 
 /// Makes batches durable one after the other.
-async fn work_off(store: MemoryStore, dice: Arc<Dice>, mut queue: mpsc::UnboundedReceiver<Queued>) {
+async fn work_off(
+    store: MemoryStore,
+    dice: Arc<Dice>,
+    queued: Arc<AtomicU64>,
+    mut queue: mpsc::UnboundedReceiver<Queued>,
+) {
     while let Some((batch, reply)) = queue.recv().await {
         shake(&dice).await;
         let done = store.commit(batch).await;
+        queued.fetch_sub(1, Ordering::SeqCst);
         if dice.chance(1, 4) {
             shake(&dice).await;
         }

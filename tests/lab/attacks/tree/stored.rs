@@ -47,3 +47,20 @@ pub(crate) fn check_history(all: &[Stored], findings: &mut Findings, whose: &str
         findings.check(ends == 1 && last, || format!("{name} ended {ends} times, last: {last}"));
     }
 }
+
+/// The audit trail tells of one end of each execution: it only grows, so an end that was undone stays in it.
+pub(crate) async fn check_trail(tenant: &Tenant, all: &[Stored], findings: &mut Findings, whose: &str) {
+    const FINISH: &str = "execution.finish";
+    let trail = match tenant.audit(None, 1_000).await {
+        Ok(trail) => trail,
+        Err(error) => return findings.violation(format!("{whose}: {error}")),
+    };
+    let ends: Vec<_> = trail.iter().map(|entry| &entry.record).filter(|record| record.action == FINISH).collect();
+    for Stored { record, .. } in all {
+        let target = record.id.to_string();
+        let told = ends.iter().filter(|end| end.target == target).count();
+        findings.check(told == 1, || {
+            format!("{whose}: {} {target} ended {told} times by the audit trail", record.workflow)
+        });
+    }
+}
