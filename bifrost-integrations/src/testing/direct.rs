@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bifrost_core::credential::{DEFAULT_TOKEN_LIFETIME, ExchangeRequest, Token, TokenKey, TokenSource};
-use bifrost_core::{Clock, Connection, ConnectionId, ConnectionSettings, Credential, Integration, Result, TenantId};
+use bifrost_core::{
+    Clock, Connection, ConnectionId, ConnectionSettings, Credential, Error, Integration, Result, Retry, TenantId,
+};
+
+/// When an exchange that failed in a way that passes is tried again.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A token source as simple as one can be: one token, exchanged when there is none or when it was rejected. Nothing
 /// is stored, nothing is renewed ahead of time; the hub's connections do both.
@@ -77,11 +83,16 @@ impl DirectTokens {
             refresh_token: None,
             key: key.clone(),
         };
-        let set = self.integration.exchange(request).await.map_err(|failure| failure.error)?;
+        let set = self.integration.exchange(request).await.map_err(|failure| later(failure.error))?;
         let now = self.clock.now();
         let expires = now.saturating_add(set.expires_in.unwrap_or(DEFAULT_TOKEN_LIFETIME));
         Ok(Token::new(set.access, now, expires, u64::from(number) + 1))
     }
+}
+
+/// Like a connection, it says when to ask again for what passes by itself.
+fn later(error: Error) -> Error {
+    if error.is_retryable() && error.retry_after().is_none() { error.retry(Retry::After(ASK_AGAIN)) } else { error }
 }
 
 #[async_trait]
