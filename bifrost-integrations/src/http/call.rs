@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bifrost_core::credential::{Token, TokenKey};
+use bifrost_core::credential::{Freshness, Token, TokenKey};
 use bifrost_core::integration::{CallRecord, Outbound, Safety};
 use bifrost_core::time::within;
 use bifrost_core::{Connection, ConnectionId, Error, ErrorKind, Result, Retry, TenantId, Timestamp};
@@ -245,27 +245,34 @@ impl<'a> Call<'a> {
     }
 
     async fn token(&self) -> Result<Token> {
-        if let Some(token) = &self.replaced {
-            return Ok(token.clone());
-        }
-        loop {
-            let error = match self.in_time(self.connection.tokens().token(&self.key)).await {
-                Ok(token) => return Ok(token),
-                Err(error) => error,
-            };
-            // The connection tries again by itself and says when: worth waiting for while the call still can.
-            match error.retry_after().filter(|wait| !wait.is_zero() && *wait < self.remaining()) {
-                Some(wait) => self.stack.clock.sleep(wait).await,
-                None => return Err(error),
-            }
+        // A call may wait for the budget for longer than a token lives.
+        let now = self.stack.clock.now();
+        match self.replaced.as_ref().filter(|token| token.freshness(now, 0.0) != Freshness::Expired) {
+            Some(token) => Ok(token.clone()),
+            None => self.patiently(|| self.connection.tokens().token(&self.key)).await,
         }
     }
 
     /// The provider refused the token: one forced refresh, however often the call is tried.
     async fn replace(&mut self, rejected: &Token) -> Result<()> {
-        let replaced = self.in_time(self.connection.tokens().replace(&self.key, rejected)).await?;
+        let replaced = self.patiently(|| self.connection.tokens().replace(&self.key, rejected)).await?;
         self.replaced = Some(replaced);
         Ok(())
+    }
+
+    /// Asks for a token until there is one. The connection tries again by itself and says when: worth waiting for while
+    /// the call still can.
+    async fn patiently<F: Future<Output = Result<Token>>>(&self, ask: impl Fn() -> F) -> Result<Token> {
+        loop {
+            let error = match self.in_time(ask()).await {
+                Ok(token) => return Ok(token),
+                Err(error) => error,
+            };
+            match error.retry_after().filter(|wait| !wait.is_zero() && *wait < self.remaining()) {
+                Some(wait) => self.stack.clock.sleep(wait).await,
+                None => return Err(error),
+            }
+        }
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bifrost_core::credential::{DEFAULT_TOKEN_LIFETIME, ExchangeRequest, Token, TokenKey, TokenSource};
+use bifrost_core::credential::{DEFAULT_TOKEN_LIFETIME, ExchangeRequest, Freshness, Token, TokenKey, TokenSource};
 use bifrost_core::{
     Clock, Connection, ConnectionId, ConnectionSettings, Credential, Error, Integration, Result, Retry, TenantId,
 };
@@ -99,7 +99,8 @@ fn later(error: Error) -> Error {
 impl TokenSource for DirectTokens {
     async fn token(&self, key: &TokenKey) -> Result<Token> {
         let mut current = self.current.lock().await;
-        if let Some(token) = current.as_ref() {
+        let now = self.clock.now();
+        if let Some(token) = current.as_ref().filter(|token| token.freshness(now, 0.0) != Freshness::Expired) {
             return Ok(token.clone());
         }
         let token = self.exchange(key).await?;

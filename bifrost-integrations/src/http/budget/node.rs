@@ -2,7 +2,7 @@
 //!
 //! A gate closes when the provider says "slow down" and opens at the time it named. The first request through is a
 //! trial: the others follow when it was answered, at the pace of the limit and not all at once. Where no limit is known,
-//! the pace finds it: half as fast after each refusal, a third faster after each while without one.
+//! the pace finds it: half as fast after each refusal, an eighth faster after each while without one.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const DEFAULT_PACE: Duration = Duration::from_millis(50);
 const SLOWEST_PACE: Duration = Duration::from_secs(4);
 /// A pace this fast is none.
 const FASTEST_PACE: Duration = Duration::from_millis(1);
-/// The least time a paced reopening lasts; after each such time without a refusal it is a third faster.
+/// The least time a paced reopening lasts; after each such time without a refusal it is an eighth faster.
 const PACED_FOR: Duration = Duration::from_secs(10);
 /// A refusal this long after a gate opened is the first of a new row.
 const CALM: Duration = Duration::from_secs(10);
@@ -312,7 +312,7 @@ impl Pace {
     /// Lets one through; `None` when it is so fast that it holds nobody up.
     fn pass(mut self, now: Duration) -> Option<Self> {
         while now >= self.relaxes_at {
-            self.interval = self.interval * 3 / 4;
+            self.interval = self.interval * 7 / 8;
             if self.interval < FASTEST_PACE {
                 return None;
             }
