@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bifrost_core::testing::fuzz::{TARGETS, damaged};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 fn samples(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
@@ -22,7 +22,9 @@ fn samples(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
 fn hold<S: Strategy>(cases: u32, inputs: impl Fn(&str) -> S, read: impl Fn(&str, S::Value) -> Vec<u8>) {
     let mut failed = String::new();
     for (name, body) in TARGETS {
-        let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        // The same inputs each time: libFuzzer is who looks for new ones.
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
         let ran = runner.run(&inputs(name), |input| {
             body(&read(name, input));
             Ok(())

@@ -50,10 +50,10 @@ impl Round {
         builder.worker_threads(2).enable_all().build().unwrap().block_on(work)
     }
 
-    /// Runs on one thread, in time that passes at once when everybody waits.
+    /// Runs on one thread, in time that passes at once when everybody waits, and without a network.
     pub(crate) fn in_virtual_time<T>(&self, work: impl Future<Output = T>) -> T {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_all().start_paused(true).build().unwrap().block_on(work)
+        builder.enable_time().start_paused(true).build().unwrap().block_on(work)
     }
 }
 
