@@ -28,7 +28,8 @@ async fn reads(count: u64) -> Vec<Figure> {
     let settings = GraphConfig::new("contoso.com").build().unwrap();
     tenant.connections().create("graph", settings, secret).await.unwrap();
     let graph = Graph::new(tenant.connections().get("graph").await.unwrap()).unwrap();
-    let users: Vec<String> = simulators.graph().users("contoso").into_iter().map(|user| user.user_principal_name).collect();
+    let users: Vec<String> =
+        simulators.graph().users("contoso").into_iter().map(|user| user.user_principal_name).collect();
     let next = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let (sent, refused) = (simulators.request_count(), simulators.throttled_count());
     let begun = Instant::now();
