@@ -8,8 +8,10 @@
 //! cargo xtask wheel                   the Python wheel, in target/wheels
 //! cargo xtask wheel --debug           the same, compiled faster and running slower
 //! cargo xtask soak                    every attack on the hub's promises, at length, and the table of what came of it
+//! cargo xtask bench                   every benchmark, and the table of benches/README.md
 //! ```
 
+mod bench;
 mod deny;
 mod document;
 mod features;
@@ -42,7 +44,7 @@ use crate::runner::Options;
 use crate::wheel::Profile;
 use crate::workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask test [--keep-going] [--only STEP[,STEP…]] | cargo xtask list | cargo xtask wheel [--release|--debug] | cargo xtask soak [--minutes N] [--seed S] [--only NAME[,NAME…]] [--json PATH] [--docs]";
+const USAGE: &str = "usage: cargo xtask test [--keep-going] [--only STEP[,STEP…]] | cargo xtask list | cargo xtask wheel [--release|--debug] | cargo xtask soak [--minutes N] [--seed S] [--only NAME[,NAME…]] [--json PATH] [--docs] | cargo xtask bench [--peers] [--only criterion,figures,python] [--quick] [--readme] [--json PATH]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -66,6 +68,7 @@ fn dispatch(arguments: &[String]) -> Result<bool, String> {
         }
         Some((command, rest)) if command == "wheel" => wheel(rest),
         Some((command, rest)) if command == "soak" => soak(rest),
+        Some((command, rest)) if command == "bench" => bench(rest),
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -80,6 +83,11 @@ fn test(arguments: &[String]) -> Result<bool, String> {
 fn soak(arguments: &[String]) -> Result<bool, String> {
     let options = soak::Options::parse(arguments).map_err(|message| format!("{message}\n{USAGE}"))?;
     soak::command(&Workspace::locate()?, &options).map_err(|failure| failure.to_string())
+}
+
+fn bench(arguments: &[String]) -> Result<bool, String> {
+    let options = bench::Options::parse(arguments).map_err(|message| format!("{message}\n{USAGE}"))?;
+    bench::command(&Workspace::locate()?, &options).map_err(|failure| failure.to_string())
 }
 
 fn wheel(arguments: &[String]) -> Result<bool, String> {

@@ -1,5 +1,7 @@
 //! As much Markdown as the checks need: fenced code blocks, and the prose around them.
 
+use crate::report::Failure;
+
 /// A fenced code block.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Block<'a> {
@@ -43,6 +45,14 @@ pub(crate) fn prose(text: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// The text with `table` between two marks, each a comment on a line of its own, in the place of what stood there.
+pub(crate) fn replaced(text: &str, (begins, ends): (&str, &str), table: &str) -> Result<String, Failure> {
+    let missing = || Failure::new(format!("the marks {begins} and {ends} are missing"));
+    let (before, rest) = text.split_once(begins).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(ends).ok_or_else(missing)?;
+    Ok(format!("{before}{begins}\n\n{table}\n{ends}{after}"))
+}
+
 /// What follows the fence, when the line is one.
 fn fence(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix("```").map(str::trim)
@@ -76,6 +86,14 @@ mod tests {
     fn a_file_comment_counts_only_right_above() {
         let text = "<!-- file: x.rs -->\nother text\n```rust\n```\n";
         assert_eq!(blocks(text)[0].file, None);
+    }
+
+    #[test]
+    fn only_what_stands_between_the_marks_is_replaced() {
+        let text = "before\n<start>\nold\n<end>\nafter\n";
+        let marks = ("<start>", "<end>");
+        assert_eq!(replaced(text, marks, "new").unwrap(), "before\n<start>\n\nnew\n<end>\nafter\n");
+        assert!(replaced("no marks", marks, "new").is_err());
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl Python {
     pub(crate) fn version(&self) -> String {
         self.version.map(|number| number.to_string()).join(".")
     }
+
+    /// The interpreter.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
 }
 
 /// One interpreter for each version of Python we test with and find here, the oldest first.

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use super::row::Row;
+use crate::markdown;
 use crate::report::Failure;
 
 const DOCUMENT: &str = "docs/reliability.md";
-const BEGINS: &str = "<!-- results of cargo xtask soak: start -->";
-const ENDS: &str = "<!-- results of cargo xtask soak: end -->";
+const MARKS: (&str, &str) =
+    ("<!-- results of cargo xtask soak: start -->", "<!-- results of cargo xtask soak: end -->");
 
 /// For a terminal: one line per row, the promise last because it is long.
 pub(super) fn as_text(rows: &[Row]) -> String {
@@ -27,7 +28,8 @@ pub(super) fn as_text(rows: &[Row]) -> String {
 pub(super) fn into_document(root: &Path, rows: &[Row]) -> Result<(), Failure> {
     let path = root.join(DOCUMENT);
     let text = fs::read_to_string(&path)?;
-    fs::write(&path, replaced(&text, &as_markdown(rows)).map_err(|failure| failure.during(DOCUMENT))?)?;
+    let text = markdown::replaced(&text, MARKS, &as_markdown(rows)).map_err(|failure| failure.during(DOCUMENT))?;
+    fs::write(&path, text)?;
     Ok(())
 }
 
@@ -45,23 +47,9 @@ fn verdict(row: &Row) -> String {
     if row.not_run.is_some() { "not run".to_owned() } else { row.violations.len().to_string() }
 }
 
-fn replaced(text: &str, table: &str) -> Result<String, Failure> {
-    let missing = || Failure::new("the marks around the table are missing");
-    let (before, rest) = text.split_once(BEGINS).ok_or_else(missing)?;
-    let (_, after) = rest.split_once(ENDS).ok_or_else(missing)?;
-    Ok(format!("{before}{BEGINS}\n\n{table}\n{ENDS}{after}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
-        let text = format!("before\n{BEGINS}\nold\n{ENDS}\nafter\n");
-        assert_eq!(replaced(&text, "new").unwrap(), format!("before\n{BEGINS}\n\nnew\n{ENDS}\nafter\n"));
-        assert!(replaced("no marks", "new").is_err());
-    }
 
     #[test]
     fn what_did_not_run_shows_no_number() {
