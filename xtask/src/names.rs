@@ -6,7 +6,7 @@ use crate::workspace::Workspace;
 
 /// A crate and the one file that may name it.
 const HOMES: &[(&str, &str)] = &[
-    ("sled", "bifrost-core/src/store/embedded/state.rs"),
+    ("sled", "bifrost-core/src/store/embedded/state/engine.rs"),
     ("reqwest", "bifrost-integrations/src/http/transport.rs"),
     ("backoff", "bifrost-integrations/src/http/retry.rs"),
 ];

@@ -1,15 +1,15 @@
 //! The committer: the one thread that changes the store.
 //!
 //! It takes what queued while the last sync ran, checks every batch against the state as the batches before it will
-//! leave it, writes all of them as one frame, syncs once, applies them to the state, and only then answers. So a batch
-//! costs a share of one sync, an answer means durable and readable, and there is nothing to lock across a sync.
+//! leave it, writes all of them as one frame, syncs once, lays them into the state, and only then answers. So a batch
+//! costs a share of one sync, an answer means durable and readable, and there is nothing to lock across a sync. What was
+//! laid in is brought into the state's engine by the keeper; only where it falls behind does the committer do that.
 //!
 //! What fails, and what it means: a precondition concerns its batch alone. Without room for a group (`room`) it is
 //! refused, `StoreFull`, before anything is written; if the disk fills up faster than that, the frame is taken back. In
-//! both cases writing goes on when there is room. If the frame found room and the state did not, the group counts: its
-//! changes are laid over the state, and before the next group the state is opened again. Any other failure of a write
-//! or sync leaves it unknown what the disk holds: the store is poisoned, answers nothing more, and opening it again
-//! decides.
+//! both cases writing goes on when there is room. If the frame found room and the state's engine did not, the group
+//! counts: it is read from memory, and before the next group the engine is opened again. Any other failure of a write or
+//! sync leaves it unknown what the disk holds: the store is poisoned, answers nothing more, and opening it again decides.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -29,7 +29,6 @@ use super::overlay::Overlay;
 use super::queue::{Control, Request, Work};
 use super::shared::Shared;
 use super::snapshot::{self, Snapshot};
-use super::state::Changes;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the committer writes down about the journal.
@@ -106,6 +105,7 @@ impl Committer {
     /// The outcome of each batch, or the error that befell them all.
     fn commit(&mut self, batches: &[super::super::Batch]) -> Result<Vec<Result<CommitSeq>>> {
         self.restore()?;
+        self.keep_up()?;
         let shared = self.shared.clone();
         let at = self.journal.head();
         let mut group = Group { overlay: Overlay::new(&shared.state), payload: Vec::new(), count: 0 };
@@ -114,7 +114,7 @@ impl Committer {
             let (frame, next) = frame::encode(at, group.count, &group.payload)?;
             self.find_room(frame.len() as u64)?;
             self.append(&frame, next)?;
-            self.apply(group.overlay.into_changes(), next)?;
+            shared.state.lay(group.overlay.into_changes(), next).map_err(|error| shared.poison(&error))?;
             shared.advance(next.seq);
             self.notes.acked.note(next.seq);
             self.relief_sent = false;
@@ -132,7 +132,19 @@ impl Committer {
         self.shared.reopen_state(self.journal.head())
     }
 
+    /// Does the keeper's work when it falls behind, so that what is held in memory stays within bounds.
+    fn keep_up(&self) -> Result<()> {
+        let is_behind = self.shared.state.undrained() >= 2 * self.shared.options.memtable_bytes;
+        if is_behind { self.shared.drain() } else { Ok(()) }
+    }
+
+    /// There must be room for the frame, and for the engine to take all that waits for it. Where that is tight, the
+    /// engine takes it now, and what it really took is seen.
     fn find_room(&mut self, frame: u64) -> Result<()> {
+        let undrained = self.shared.state.undrained();
+        if undrained > 0 && !self.shared.has_room(frame + undrained) {
+            self.shared.drain()?;
+        }
         self.shared.check_room(frame).inspect_err(|_| self.relieve())
     }
 
@@ -142,28 +154,6 @@ impl Committer {
         if is_useful && self.roll().is_ok() {
             self.relief_sent = true;
             self.keeper.wake(Errand::Relief);
-        }
-    }
-
-    /// The group is durable; what the state says to it can no longer change that.
-    fn apply(&self, changes: Changes, next: Point) -> Result<()> {
-        let shared = &self.shared;
-        match shared.state.apply(&changes, next) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::StoreFull || shared.is_short_of_room() => {
-                // What was kept for such a moment mostly suffices.
-                shared.full(error);
-                shared.spend_ballast();
-                shared.state.lay_over(changes, next)?;
-                if shared.is_short_of_room() {
-                    return Ok(());
-                }
-                match shared.reopen_state(next) {
-                    Err(error) if error.kind() != ErrorKind::StoreFull => Err(error),
-                    _ => Ok(()),
-                }
-            }
-            Err(error) => Err(shared.poison(&error)),
         }
     }
 
@@ -220,6 +210,8 @@ impl Committer {
         if self.grown >= self.shared.options.checkpoint_bytes {
             self.grown = 0;
             self.keeper.wake(Errand::Checkpoint);
+        } else if self.shared.state.undrained() >= self.shared.options.memtable_bytes {
+            self.keeper.wake(Errand::Drain);
         }
     }
 
@@ -248,12 +240,15 @@ impl Committer {
     fn fill(&self, snapshot: &Snapshot) -> Result<()> {
         let mut reader = snapshot::open(snapshot)?;
         self.shared.state.fill(|| reader.next_entry(), snapshot.at)?;
-        self.shared.state.flush()
+        self.shared.state.flush().map(drop)
     }
 
     fn finish(&mut self) -> Result<()> {
         self.keeper.stop();
         self.shared.spend_ballast();
+        if self.shared.state.is_stuck() {
+            self.shared.reopen_state(self.journal.head())?;
+        }
         self.shared.flush()?;
         self.journal.trim().map_err(|error| self.failed(AppendError::Broken(error)))?;
         let closed_at = Some(self.journal.head().seq);

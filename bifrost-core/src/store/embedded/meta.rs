@@ -2,13 +2,15 @@
 
 use super::frame::{Point, u64_at};
 
-const META_LEN: usize = 61;
-const META_FORM: u8 = 1;
+const META_LEN: usize = 69;
+const META_FORM: u8 = 2;
 
 /// Stored beside the records, and replaced in the same atomic batch as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Meta {
     pub(super) at: Point,
+    /// The last batch of which something may be there already.
+    pub(super) reach: u64,
     pub(super) count: u64,
     pub(super) sum: u64,
 }
@@ -19,6 +21,7 @@ impl Meta {
         out.push(META_FORM);
         out.extend_from_slice(&self.at.seq.to_le_bytes());
         out.extend_from_slice(&self.at.hash);
+        out.extend_from_slice(&self.reach.to_le_bytes());
         out.extend_from_slice(&self.count.to_le_bytes());
         out.extend_from_slice(&self.sum.to_le_bytes());
         let checksum = crc32c::crc32c(&out);
@@ -33,6 +36,7 @@ impl Meta {
         }
         let mut hash = [0; 32];
         hash.copy_from_slice(&body[9..41]);
-        Some(Self { at: Point { seq: u64_at(body, 1), hash }, count: u64_at(body, 41), sum: u64_at(body, 49) })
+        let at = Point { seq: u64_at(body, 1), hash };
+        Some(Self { at, reach: u64_at(body, 41), count: u64_at(body, 49), sum: u64_at(body, 57) })
     }
 }

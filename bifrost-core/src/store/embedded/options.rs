@@ -18,6 +18,7 @@ const MIB: u64 = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
     pub(super) cache_bytes: u64,
+    pub(super) memtable_bytes: u64,
     pub(super) segment_bytes: u64,
     pub(super) checkpoint_bytes: u64,
     pub(super) snapshot_bytes: u64,
@@ -31,6 +32,7 @@ impl Default for EmbeddedOptions {
     fn default() -> Self {
         Self {
             cache_bytes: 32 * MIB,
+            memtable_bytes: 2 * MIB,
             segment_bytes: 8 * MIB,
             checkpoint_bytes: 16 * MIB,
             snapshot_bytes: 64 * MIB,
@@ -47,6 +49,14 @@ impl EmbeddedOptions {
     #[must_use]
     pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
+        self
+    }
+
+    /// How much of what was committed gathers in memory before it is brought into the state. Default: 2 MiB; up to three
+    /// times that is held while much is written. More of it spares work for records that change often.
+    #[must_use]
+    pub fn with_memtable_bytes(mut self, bytes: u64) -> Self {
+        self.memtable_bytes = bytes;
         self
     }
 

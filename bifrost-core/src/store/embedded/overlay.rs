@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::super::key::{Key, Prefix};
 use super::super::resolve::{View, Writes};
-use super::super::{CommitSeq, Versioned};
-use super::state::{Changes, State};
+use super::super::{CommitSeq, Scan};
+use super::state::{self, Change, Changes, State};
 use crate::error::Result;
 
 /// Changes over a state.
@@ -20,28 +20,23 @@ impl<'a> Overlay<'a> {
     }
 
     pub(super) fn add(&mut self, writes: Writes, version: CommitSeq) {
-        for (key, value) in writes {
-            let change = value.map(|value| Versioned { value, version });
-            self.changes.insert(key, change);
-        }
+        state::add(&mut self.changes, writes, version);
     }
 
     pub(super) fn into_changes(self) -> Changes {
         self.changes
     }
 
-    fn last_changed(&self, prefix: &Prefix, before: Option<&Key>) -> Option<(Key, Bytes)> {
-        let start = Key::from_stored(prefix.as_bytes().to_vec());
-        let under = self.changes.range(start..).take_while(|(key, _)| key.starts_with(prefix));
-        let there = under.filter(|(key, _)| before.is_none_or(|before| *key < before));
-        // Few keys of one group lie under one log, so walking them forward costs less than it seems.
-        there.filter_map(|(key, change)| change.as_ref().map(|found| (key.clone(), found.value.clone()))).last()
+    fn last_changed(&self, prefix: &Prefix, before: Option<&Key>) -> Result<Option<(Key, Bytes)>> {
+        let scan = Scan { after: before.cloned(), ..Scan::prefix(prefix.clone()).reverse() };
+        let mut under = self.changes.range(scan.bounds()?).rev();
+        Ok(under.find_map(|(key, change)| Some((key.clone(), change.value.clone()?))))
     }
 
     fn last_unchanged(&self, prefix: &Prefix, before: Option<&Key>) -> Result<Option<(Key, Bytes)>> {
         let mut found = self.state.last_under(prefix, before)?;
         while let Some((key, _)) = &found {
-            if !matches!(self.changes.get(key), Some(None)) {
+            if !matches!(self.changes.get(key), Some(Change { value: None, .. })) {
                 break;
             }
             let key = key.clone();
@@ -54,13 +49,13 @@ impl<'a> Overlay<'a> {
 impl View for Overlay<'_> {
     fn version(&self, key: &Key) -> Result<Option<CommitSeq>> {
         match self.changes.get(key) {
-            Some(change) => Ok(change.as_ref().map(|found| found.version)),
+            Some(change) => Ok(change.value.as_ref().map(|_| change.version)),
             None => self.state.version(key),
         }
     }
 
     fn last_under(&self, prefix: &Prefix, before: Option<&Key>) -> Result<Option<(Key, Bytes)>> {
-        let changed = self.last_changed(prefix, before);
+        let changed = self.last_changed(prefix, before)?;
         let unchanged = self.last_unchanged(prefix, before)?;
         Ok(match (changed, unchanged) {
             // Of the same key the changed value counts.

@@ -182,15 +182,15 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::disk::Disk;
+    use super::super::state::Change;
     use super::*;
 
     fn write(state: &State, seq: u64) {
         let change = |number: u32| {
-            let value = Versioned { value: Bytes::from(seq.to_string()), version: CommitSeq(seq) };
-            (Key::from_stored(number.to_be_bytes().to_vec()), Some(value))
+            let change = Change { value: Some(Bytes::from(seq.to_string())), version: CommitSeq(seq), ordinal: number };
+            (Key::from_stored(number.to_be_bytes().to_vec()), change)
         };
-        let changes = (0..1_000).map(change).collect();
-        state.apply(&changes, Point { seq, hash: [1; 32] }).unwrap();
+        state.lay((0..1_000).map(change).collect(), Point { seq, hash: [1; 32] }).unwrap();
     }
 
     fn crowded(state: &State, patience: Patience) -> (Pin<'_>, usize) {

@@ -168,7 +168,7 @@ impl Recovery<'_> {
     }
 
     fn known(&self, finds: &Finds) -> Result<Known> {
-        let state = finds.state.as_ref().map_or(Ok(Point::GENESIS), State::at)?.seq;
+        let state = finds.state.as_ref().map_or(Ok(0), State::reach)?;
         let snapshot = finds.snapshots.first().map_or(0, |snapshot| snapshot.at.seq);
         let mark = match finds.mark {
             Found::Mark(mark) => Some(mark),
@@ -185,21 +185,22 @@ impl Recovery<'_> {
         Ok(Known { last, certain, closed_at })
     }
 
-    fn bases(&self, finds: &Finds) -> Result<Vec<(Base, Point)>> {
+    /// The points there are to start from, each with the batch the journal must lead to from there.
+    fn bases(&self, finds: &Finds) -> Result<Vec<(Base, Point, u64)>> {
         let mut bases = Vec::new();
         if let Some(state) = &finds.state {
-            bases.push((Base::State, state.at()?));
+            bases.push((Base::State, state.at()?, state.reach()?));
         }
         for (index, snapshot) in finds.snapshots.iter().enumerate() {
-            bases.push((Base::Snapshot(index), snapshot.at));
+            bases.push((Base::Snapshot(index), snapshot.at, snapshot.at.seq));
         }
-        bases.push((Base::Nothing, Point::GENESIS));
+        bases.push((Base::Nothing, Point::GENESIS, 0));
         Ok(bases)
     }
 
     fn choose(&mut self, finds: &Finds, known: &Known) -> Result<(Base, Reach)> {
         let mut best: Option<(Base, Reach)> = None;
-        for (base, point) in self.bases(finds)? {
+        for (base, point, least) in self.bases(finds)? {
             if known.closed_at.is_some_and(|closed_at| point.seq > closed_at) {
                 self.say("a part of the store is from after it was closed, and is not used");
                 continue;
@@ -208,6 +209,13 @@ impl Recovery<'_> {
                 self.say(format!("{} does not belong to the journal, and is not used", name(base)));
                 continue;
             };
+            if reach.end.seq < least {
+                self.say(format!(
+                    "{} was left half changed, and the journal does not end that: it is not used",
+                    name(base)
+                ));
+                continue;
+            }
             if known.certain && reach.end.seq >= known.last {
                 return Ok((base, reach));
             }

@@ -1,9 +1,9 @@
 //! From a point onwards: how far the journal leads, and going there.
 
-use super::super::{CommitSeq, Versioned};
+use super::super::CommitSeq;
 use super::frame::{Frame, Point, decode_writes};
 use super::journal::{self, Survey};
-use super::state::{Changes, State};
+use super::state::{self, Changes, State};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How far the journal leads from a point.
@@ -69,10 +69,7 @@ struct Pending<'a> {
 impl Pending<'_> {
     fn add(&mut self, frame: &Frame<'_>) -> Result<()> {
         for (version, writes) in (frame.first..).zip(decode_writes(frame)?) {
-            for (key, value) in writes {
-                let version = CommitSeq(version);
-                self.changes.insert(key, value.map(|value| Versioned { value, version }));
-            }
+            state::add(&mut self.changes, writes, CommitSeq(version));
         }
         self.at = Point { seq: frame.last, hash: frame.hash };
         self.bytes += frame.length;
@@ -81,9 +78,9 @@ impl Pending<'_> {
 
     fn apply(&mut self) -> Result<()> {
         if self.bytes > 0 {
-            self.state.apply(&self.changes, self.at)?;
+            self.state.lay(std::mem::take(&mut self.changes), self.at)?;
+            self.state.drain()?;
         }
-        self.changes.clear();
         self.bytes = 0;
         Ok(())
     }

@@ -132,13 +132,17 @@ impl Shared {
             Some(Refusal::Full) => true,
             None => false,
         };
-        let has_room =
-            (!was_full || self.ballast.take_up()) && self.disk.room(&self.layout.root) >= room::needed(frame);
+        let has_room = (!was_full || self.ballast.take_up()) && self.has_room(frame);
         if !has_room && !was_full {
             self.warn_full();
         }
         *refusal = (!has_room).then_some(Refusal::Full);
         if has_room { Ok(()) } else { Err(full()) }
+    }
+
+    /// Whether a group of this length would find room now.
+    pub(super) fn has_room(&self, frame: u64) -> bool {
+        self.disk.room(&self.layout.root) >= room::needed(frame)
     }
 
     /// Notes that the disk was full where there should have been room.
@@ -207,12 +211,26 @@ impl Shared {
         lock(&self.segments).push(segment);
     }
 
-    /// Makes the state durable. One that has no room for that is as good as ever for reading.
-    pub(super) fn flush(&self) -> Result<()> {
-        self.state.flush().map_err(|error| match error.kind() {
-            ErrorKind::StoreFull => self.full(error),
-            _ => self.poison(&error),
-        })
+    /// Brings into the state's engine what was committed.
+    pub(super) fn drain(&self) -> Result<()> {
+        self.check_poison("write state")?;
+        self.state.drain().map_err(|error| self.unsettled(error))
+    }
+
+    /// Makes the state durable; returns the last batch of which that is so.
+    pub(super) fn flush(&self) -> Result<u64> {
+        self.state.flush().map(|at| at.seq).map_err(|error| self.unsettled(error))
+    }
+
+    /// What it means when the state cannot be written. One that has no room is as good as ever for reading; what was
+    /// kept for such a moment lets it be opened again.
+    fn unsettled(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::StoreFull && !self.is_short_of_room() {
+            return self.poison(&error);
+        }
+        self.state.stick();
+        self.spend_ballast();
+        self.full(error)
     }
 
     /// Makes the state durable, and takes a snapshot when asked to or when enough journal has gathered for one.
@@ -223,7 +241,7 @@ impl Shared {
         if !self.has_room_to_close() {
             return Err(full());
         }
-        self.flush()?;
+        let durable = self.flush()?;
         let gathered: u64 = lock(&self.segments).iter().map(|segment| segment.bytes).sum();
         // A snapshot costs what it is long, so it waits until the journal is longer.
         if !force_snapshot && gathered < self.options.snapshot_bytes.max(*snapshot_bytes) {
@@ -232,7 +250,8 @@ impl Shared {
         match snapshot::take(&self.layout.snapshots(), &self.disk, &self.state, room::CLOSING) {
             Ok((taken, bytes)) => {
                 *snapshot_bytes = bytes;
-                self.drop_segments(taken.at.seq)
+                // What the state does not hold durably stays, so that it can go on from where it stands.
+                self.drop_segments(taken.at.seq.min(durable))
             }
             // The journal holds all of it: there is just more of it to read when opening.
             Err(error) if error.kind() == ErrorKind::StoreFull => Err(error),

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 pub(in super::super) type Result<T> = std::result::Result<T, Error>;
-type Map = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(in super::super) type IVec = Vec<u8>;
+type Map = BTreeMap<Vec<u8>, IVec>;
 
 #[derive(Debug)]
 #[allow(dead_code, reason = "as the engine has them")]

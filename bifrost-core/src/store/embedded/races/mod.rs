@@ -27,6 +27,7 @@ fn folder() -> TempDir {
 /// Options with which everything happens soon: segments end, checkpoints and snapshots are taken.
 fn options() -> EmbeddedOptions {
     EmbeddedOptions::default()
+        .with_memtable_bytes(300)
         .with_segment_bytes(400)
         .with_checkpoint_bytes(200)
         .with_snapshot_bytes(1)
