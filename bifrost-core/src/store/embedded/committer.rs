@@ -68,6 +68,7 @@ impl Committer {
         loop {
             match self.shared.queue.take() {
                 Work::Group(requests) => self.group(requests),
+                Work::Control(Control::Mend) => self.mend(),
                 Work::Control(Control::Roll(reply)) => answer(reply, self.guarded(Self::roll)),
                 Work::Control(Control::Install(draft, at, reply)) => {
                     let installed = self.guarded(|committer| committer.install(&draft, at));
@@ -134,18 +135,30 @@ impl Committer {
 
     /// Does the keeper's work when it falls behind, so that what is held in memory stays within bounds.
     fn keep_up(&self) -> Result<()> {
-        let is_behind = self.shared.state.undrained() >= 2 * self.shared.options.memtable_bytes;
-        if is_behind { self.shared.drain() } else { Ok(()) }
+        let is_behind = self.shared.state.undrained() >= 3 * self.shared.options.memtable_bytes;
+        if is_behind { self.drain() } else { Ok(()) }
+    }
+
+    fn drain(&self) -> Result<()> {
+        self.shared.drain().inspect_err(|_| self.mend())
+    }
+
+    /// An engine that met a full disk does not even read. What was kept for such a moment mostly suffices to open it
+    /// again; if not, the next commit tries.
+    fn mend(&self) {
+        if self.shared.state.is_stuck() && !self.shared.is_short_of_room() {
+            // What is wrong is remembered as the reason why nothing is written.
+            let _ = self.shared.reopen_state(self.journal.head());
+        }
     }
 
     /// There must be room for the frame, and for the engine to take all that waits for it. Where that is tight, the
     /// engine takes it now, and what it really took is seen.
     fn find_room(&mut self, frame: u64) -> Result<()> {
         let undrained = self.shared.state.undrained();
-        if undrained > 0 && !self.shared.has_room(frame + undrained) {
-            self.shared.drain()?;
-        }
-        self.shared.check_room(frame).inspect_err(|_| self.relieve())
+        let is_tight = undrained > 0 && !self.shared.has_room(frame + undrained);
+        let drained = if is_tight { self.drain() } else { Ok(()) };
+        drained.and_then(|()| self.shared.check_room(frame)).inspect_err(|_| self.relieve())
     }
 
     /// What fills the disk may be the journal, which a snapshot makes superfluous.
@@ -210,7 +223,7 @@ impl Committer {
         if self.grown >= self.shared.options.checkpoint_bytes {
             self.grown = 0;
             self.keeper.wake(Errand::Checkpoint);
-        } else if self.shared.state.undrained() >= self.shared.options.memtable_bytes {
+        } else if self.shared.state.waiting() >= self.shared.options.memtable_bytes {
             self.keeper.wake(Errand::Drain);
         }
     }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::queue::Control;
 use super::shared::Shared;
 use crate::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::sync::thread::{self, JoinHandle};
@@ -72,6 +73,9 @@ fn work(shared: &Shared, errand: &Mutex<Option<Errand>>, woken: &Receiver<()>) {
         };
         if let Err(error) = done {
             tracing::warn!(path = %shared.layout.root.display(), %error, "the store could not run its errand {errand:?}");
+        }
+        if shared.state.is_stuck() {
+            shared.queue.control(Control::Mend);
         }
     }
 }

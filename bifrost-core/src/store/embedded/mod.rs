@@ -1,9 +1,10 @@
 //! The embedded store: a journal as truth, sled as rebuildable state, on a local disk.
 //!
 //! ```text
-//! commit() ──▶ queue ──▶ committer ──▶ journal (one frame, one sync per group) ──▶ state ──▶ answer
-//!                          │                                                        ▲
-//!                          └─ wakes ─▶ keeper: checkpoint of the state, snapshot    └─ get(), scan(): blocking pool
+//! commit() ──▶ queue ──▶ committer ──▶ journal (one frame, one sync per group) ──▶ state, in memory ──▶ answer
+//!                          │                                                        │         ▲
+//!                          └─ wakes ─▶ keeper: brings that into the engine on disk ◀┘         └─ get(), scan()
+//!                                      takes checkpoints and snapshots
 //! ```
 //!
 //! | in the store's folder | what |
@@ -22,7 +23,7 @@
 //! |---|---|
 //! | `committer`, `queue`, `overlay` | group commit |
 //! | `journal`, `frame` | the journal on disk |
-//! | `state`, `record`, `meta`, `pin` | the state in sled, and views of it held in place |
+//! | `state`, `record`, `meta`, `pin` | the state in memory and in sled, and views of it held in place |
 //! | `snapshot`, `keeper`, `shared` | checkpoints and snapshots, refusals |
 //! | `recovery`, `replay`, `mark`, `acked`, `lock` | opening, and the folder's other files |
 //! | `disk`, `room`, `ballast` | the disk, and what happens when it is full |

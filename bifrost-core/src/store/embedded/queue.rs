@@ -32,6 +32,8 @@ pub(super) struct Request {
 /// Something else that has its place in the order.
 #[derive(Debug)]
 pub(super) enum Control {
+    /// Open the state's engine again, which met a full disk.
+    Mend,
     /// Begin a new segment.
     Roll(Reply<()>),
     /// Take over the archive in this draft, which leads to this point.

@@ -11,6 +11,7 @@
 //! | whole | whole | whole, or none yet | the state is used, groups after it are replayed |
 //! | whole | whole | damaged | the same; a new snapshot is taken |
 //! | whole | missing, refusing, damaged, behind, of another store | whole, or none yet | the state is moved aside and rebuilt |
+//! | ends before what the state was left half changed towards | left half changed | any | the state is not used |
 //! | torn after what was noted as acknowledged | behind that | any | the end is cut off, and the report says so |
 //! | torn before that | behind that | behind that | refused: `AcknowledgedDataMissing` |
 //! | torn at its end | holds what is torn | any | nothing is lost; a new snapshot is taken |

@@ -3,6 +3,7 @@
 use super::super::CommitSeq;
 use super::frame::{Frame, Point, decode_writes};
 use super::journal::{self, Survey};
+use super::room::Reserve;
 use super::state::{self, Changes, State};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -79,7 +80,7 @@ impl Pending<'_> {
     fn apply(&mut self) -> Result<()> {
         if self.bytes > 0 {
             self.state.lay(std::mem::take(&mut self.changes), self.at)?;
-            self.state.drain()?;
+            self.state.drain(Reserve::Used)?;
         }
         self.bytes = 0;
         Ok(())

@@ -25,6 +25,15 @@ pub(super) const MARGIN: u64 = MIB / 4;
 /// The engine rewrites pages around what it is given: what it takes, in parts of that.
 const GROWTH: u64 = 6;
 
+/// Whether what is written may take the room that no group may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reserve {
+    /// It is left alone.
+    Kept,
+    /// It is there for this: opening and closing.
+    Used,
+}
+
 /// What a group of this length needs to find.
 pub(super) fn needed(frame: u64) -> u64 {
     RESERVE + frame * (1 + GROWTH)

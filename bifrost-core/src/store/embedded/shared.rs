@@ -214,7 +214,7 @@ impl Shared {
     /// Brings into the state's engine what was committed.
     pub(super) fn drain(&self) -> Result<()> {
         self.check_poison("write state")?;
-        self.state.drain().map_err(|error| self.unsettled(error))
+        self.state.drain(room::Reserve::Kept).map_err(|error| self.unsettled(error))
     }
 
     /// Makes the state durable; returns the last batch of which that is so.
@@ -222,14 +222,18 @@ impl Shared {
         self.state.flush().map(|at| at.seq).map_err(|error| self.unsettled(error))
     }
 
-    /// What it means when the state cannot be written. One that has no room is as good as ever for reading; what was
-    /// kept for such a moment lets it be opened again.
+    /// What it means when the state cannot be written. One that met a full disk is to be opened again, with the room
+    /// that was kept for such a moment.
     fn unsettled(&self, error: Error) -> Error {
-        if error.kind() != ErrorKind::StoreFull && !self.is_short_of_room() {
-            return self.poison(&error);
+        if error.kind() != ErrorKind::StoreFull {
+            if !self.is_short_of_room() {
+                return self.poison(&error);
+            }
+            self.state.stick();
         }
-        self.state.stick();
-        self.spend_ballast();
+        if self.state.is_stuck() {
+            self.spend_ballast();
+        }
         self.full(error)
     }
 
@@ -241,7 +245,12 @@ impl Shared {
         if !self.has_room_to_close() {
             return Err(full());
         }
-        let durable = self.flush()?;
+        let durable = match self.drain().and_then(|()| self.flush()) {
+            Ok(durable) => durable,
+            // The snapshot holds all of it, and what fills the disk may be the journal before it.
+            Err(error) if force_snapshot && error.kind() == ErrorKind::StoreFull && !self.state.is_stuck() => u64::MAX,
+            Err(error) => return Err(error),
+        };
         let gathered: u64 = lock(&self.segments).iter().map(|segment| segment.bytes).sum();
         // A snapshot costs what it is long, so it waits until the journal is longer.
         if !force_snapshot && gathered < self.options.snapshot_bytes.max(*snapshot_bytes) {

@@ -27,6 +27,7 @@ use super::super::meta::Meta;
 #[cfg(shuttle)]
 use super::super::races::engine as sled;
 use super::super::record::{Head, MAX_PIECE, META, RECORD, record_key};
+use super::super::room::{self, Reserve};
 use super::memtable::{Change, Changes};
 use super::walk::directed;
 use crate::error::{Error, ErrorKind, Result};
@@ -140,20 +141,31 @@ impl Engine {
         })
     }
 
-    /// Brings changes in, after which the engine stands at `to`.
-    pub(super) fn apply(&self, changes: &Changes, to: Point) -> Result<()> {
+    /// Brings changes in, after which the engine stands at `to`; false where it stopped on the way because it would not
+    /// have left alone the `reserve`.
+    pub(super) fn apply(&self, changes: &Changes, to: Point, reserve: Reserve) -> Result<bool> {
         let mut meta = self.meta();
         meta.reach = to.seq;
         let mut stride = Stride::default();
         for (key, change) in changes {
             if stride.is_full() {
+                if !self.has_room(&stride, reserve) {
+                    return Ok(false);
+                }
                 self.take(std::mem::take(&mut stride), meta)?;
-                meta = self.meta();
             }
             self.change(&mut stride, &mut meta, key, change)?;
         }
+        if !self.has_room(&stride, reserve) {
+            return Ok(false);
+        }
         meta.at = to;
-        self.take(stride, meta)
+        self.take(stride, meta)?;
+        Ok(true)
+    }
+
+    fn has_room(&self, stride: &Stride, reserve: Reserve) -> bool {
+        reserve == Reserve::Used || self.disk.room(&self.file_path) >= room::needed(stride.bytes as u64)
     }
 
     /// Fills an empty engine: `records` in any order, then the point they stand for.

@@ -53,6 +53,7 @@ pub(in super::super) fn add(changes: &mut Changes, writes: Writes, version: Comm
 pub(super) struct Draining {
     pub(super) changes: Changes,
     pub(super) to: Point,
+    bytes: usize,
 }
 
 /// Changes over the engine: what it holds under their keys does not count.
@@ -90,16 +91,16 @@ impl Memtable {
         }
     }
 
-    /// How much memory waits to be brought in, beside what is on its way.
-    pub(super) fn fresh_bytes(&self) -> usize {
-        self.fresh_bytes
+    /// How much memory waits to be brought in, and how much is on its way.
+    pub(super) fn bytes(&self) -> (usize, usize) {
+        (self.fresh_bytes, self.draining.as_ref().map_or(0, |draining| draining.bytes))
     }
 
     /// What is to be brought in next, which leads to `to`: what could not be brought in before, else all there is.
     pub(super) fn freeze(&mut self, to: Point) -> Option<Arc<Draining>> {
         if self.draining.is_none() && !self.fresh.is_empty() {
-            self.fresh_bytes = 0;
-            self.draining = Some(Arc::new(Draining { changes: std::mem::take(&mut self.fresh), to }));
+            let (changes, bytes) = (std::mem::take(&mut self.fresh), std::mem::take(&mut self.fresh_bytes));
+            self.draining = Some(Arc::new(Draining { changes, to, bytes }));
         }
         self.draining.clone()
     }

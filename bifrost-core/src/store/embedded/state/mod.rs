@@ -9,9 +9,8 @@
 //! Nothing acknowledged rests on it: it can be rebuilt from snapshot and journal, and it is checked when it is opened.
 //! Every entrance is guarded: a panic in the engine becomes an error.
 //!
-//! Once the engine has met a full disk it takes nothing more, and part of what was to be brought in may be in it. Those
-//! changes stay in the memtable and the state is stuck: it reads as it should, and takes nothing into the engine until
-//! that is opened again.
+//! Once the engine has met a full disk it takes nothing more, reads little, and part of what was to be brought in may be
+//! in it. Those changes stay in the memtable, and the state is stuck until the engine is opened again.
 
 mod engine;
 mod memtable;
@@ -32,6 +31,7 @@ use super::super::{CommitSeq, MAX_SCAN_LIMIT, Scan, ScanPage, Usage, Versioned};
 use super::disk::Disk;
 use super::frame::Point;
 use super::pin::Pins;
+use super::room::Reserve;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
@@ -91,6 +91,13 @@ fn closed() -> Error {
 /// The engine has met a full disk; commits try it anew.
 fn away() -> Error {
     Error::new(ErrorKind::StoreFull, "use state", "the disk is full, and the state needs room to be opened again")
+        .retry(Retry::Later)
+        .next_action("free some space on the store's disk")
+}
+
+/// The engine is as it was; there is just no room for more in it.
+fn no_room() -> Error {
+    Error::new(ErrorKind::StoreFull, "write state", "the disk is full")
         .retry(Retry::Later)
         .next_action("free some space on the store's disk")
 }
@@ -179,17 +186,23 @@ impl State {
     }
 
     /// How many bytes wait to be brought into the engine.
+    pub(super) fn waiting(&self) -> u64 {
+        self.with(|open| Ok(open.memtable.bytes().0 as u64)).unwrap_or(0)
+    }
+
+    /// How many bytes are not in the engine, or not for certain.
     pub(super) fn undrained(&self) -> u64 {
-        self.with(|open| Ok(open.memtable.fresh_bytes() as u64)).unwrap_or(0)
+        let sum = |(waiting, on_their_way)| (waiting + on_their_way) as u64;
+        self.with(|open| Ok(sum(open.memtable.bytes()))).unwrap_or(0)
     }
 
     /// Brings into the engine what waits for it, while others go on reading and laying in.
-    pub(super) fn drain(&self) -> Result<()> {
+    pub(super) fn drain(&self, reserve: Reserve) -> Result<()> {
         let _works = lock(&self.works);
-        self.bring_in()
+        self.bring_in(reserve)
     }
 
-    fn bring_in(&self) -> Result<()> {
+    fn bring_in(&self, reserve: Reserve) -> Result<()> {
         if self.is_stuck() {
             return Err(away());
         }
@@ -197,21 +210,32 @@ impl State {
         let Some((engine, draining)) = self.with_mut(begin)? else {
             return Ok(());
         };
-        let Draining { changes, to } = &*draining;
-        guarded(|| engine.apply(changes, *to))?;
+        let Draining { changes, to, .. } = &*draining;
+        if !self.written(|| engine.apply(changes, *to, reserve))? {
+            return Err(no_room());
+        }
         self.with_mut(|open| {
             open.memtable.drained();
             Ok(())
         })
     }
 
-    /// Brings in what waits, and makes the engine durable. Returns the point that is.
+    /// Brings in what waits, whatever room there is, and makes the engine durable. Returns the point that is.
     pub(super) fn flush(&self) -> Result<Point> {
         let _works = lock(&self.works);
-        self.bring_in()?;
+        self.bring_in(Reserve::Used)?;
         let engine = self.with(|open| Ok(open.engine.clone()))?;
-        guarded(|| engine.flush())?;
+        self.written(|| engine.flush())?;
         Ok(engine.meta().at)
+    }
+
+    /// What comes of writing to the engine.
+    fn written<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
+        guarded(write).inspect_err(|error| {
+            if error.kind() == ErrorKind::StoreFull {
+                self.stick();
+            }
+        })
     }
 
     /// True when the engine has to be opened again before it takes anything.
@@ -399,7 +423,7 @@ mod tests {
         let state = open(dir.path()).unwrap();
         for (seq, length) in (1..).zip([Some(20_000), Some(9_000), Some(10), Some(50_000), None]) {
             state.lay(change(1, length, seq), at(seq)).unwrap();
-            state.drain().unwrap();
+            state.drain(Reserve::Kept).unwrap();
             let chunks = length.filter(|length| *length > MAX_PIECE).map_or(0, |length| length.div_ceil(MAX_PIECE));
             assert_eq!(pieces(&state), 1 + chunks + usize::from(length.is_some()));
         }
@@ -411,7 +435,7 @@ mod tests {
         let state = open(dir.path()).unwrap();
         for seq in 1..=3 {
             state.lay(change(seq as u8, Some(10), seq), at(seq)).unwrap();
-            state.drain().unwrap();
+            state.drain(Reserve::Kept).unwrap();
         }
         state.close();
         open(dir.path()).unwrap().close();
@@ -500,22 +524,22 @@ mod tests {
         ];
         for (seq, changes) in (1..).zip(commits) {
             drained.lay(changes.clone(), at(seq)).unwrap();
-            drained.drain().unwrap();
+            drained.drain(Reserve::Kept).unwrap();
             state.lay(changes, at(seq)).unwrap();
             match seq {
-                1 => state.drain().unwrap(),
+                1 => state.drain(Reserve::Kept).unwrap(),
                 2 => begin(&state),
                 _ => {}
             }
             reads_alike(&state, &drained);
         }
         for _ in 0..2 {
-            state.drain().unwrap();
+            state.drain(Reserve::Kept).unwrap();
             reads_alike(&state, &drained);
         }
         assert_eq!(pieces(&state), pieces(&drained));
         state.stick();
-        assert_eq!(state.drain().unwrap_err().kind(), ErrorKind::StoreFull);
+        assert_eq!(state.drain(Reserve::Kept).unwrap_err().kind(), ErrorKind::StoreFull);
         state
             .reopen(|| {
                 drained.close();
@@ -531,12 +555,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = open(dir.path()).unwrap();
         state.lay(commit(1, 5_000, 0..40), at(1)).unwrap();
-        state.drain().unwrap();
+        state.drain(Reserve::Kept).unwrap();
         let second = commit(2, 6_000, 0..80);
         let half = second.iter().map(|(key, change)| (key.clone(), change.clone())).take(40).collect();
         state
             .with(|open| {
-                open.engine.apply(&half, at(2))?;
+                assert!(open.engine.apply(&half, at(2), Reserve::Used)?);
                 open.engine.put_back(at(1))
             })
             .unwrap();
@@ -544,7 +568,7 @@ mod tests {
         let state = open(dir.path()).unwrap();
         assert_eq!((state.at().unwrap(), state.reach().unwrap()), (at(1), 2));
         state.lay(second.clone(), at(2)).unwrap();
-        state.drain().unwrap();
+        state.drain(Reserve::Kept).unwrap();
         assert_eq!((state.at().unwrap(), state.reach().unwrap()), (at(2), 2));
         for (key, change) in &second {
             assert_eq!(state.get(key).unwrap(), change.record());
