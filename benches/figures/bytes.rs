@@ -12,7 +12,7 @@ use bifrost::{Hub, NewTenant, SystemEntropy};
 
 use crate::figure::{Figure, Scale};
 use crate::memory::written_bytes;
-use crate::support::stage::{five_steps, folder, in_flight, run as run_once, runtime, trivial};
+use crate::support::stage::{five_steps, folder, in_flight, run as run_once, runtime, title, trivial};
 
 pub(crate) fn run(scale: Scale) -> Vec<Figure> {
     let cases = [("trivial", 1), ("trivial", 100), ("five_steps", 1), ("five_steps", 100)];
@@ -38,11 +38,11 @@ async fn written(workflow: &'static str, at_once: u64, count: u64) -> Vec<Figure
     let (after, all) = (counter.so_far(), written_bytes() - all_before);
     hub.shutdown(Duration::from_secs(60)).await.unwrap();
     let each = |total: u64, before: u64| (total - before) as f64 / count as f64;
-    let named = |what: &str| format!("{workflow}, {at_once} in flight, {what} per execution");
+    let named = |what: &str| format!("{}, {at_once} in flight, {what} per execution", title(workflow));
     vec![
         Figure::new(named("syncs"), each(after.syncs, before.syncs), ""),
         Figure::new(named("bytes synced"), each(after.synced, before.synced), "B"),
-        Figure::new(named("bytes written, with the state's"), all / count as f64, "B"),
+        Figure::new(named("bytes written"), all / count as f64, "B"),
     ]
 }
 

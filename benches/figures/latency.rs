@@ -4,14 +4,18 @@ use std::time::Instant;
 
 use crate::figure::{Figure, Scale};
 use crate::support::percentiles::Percentiles;
-use crate::support::stage::{Stage, run as run_once, runtime};
+use crate::support::stage::{Stage, run as run_once, runtime, title};
 
 pub(crate) fn run(scale: Scale) -> Vec<Figure> {
     let mut figures = Vec::new();
     for workflow in ["trivial", "five_steps"] {
         let percentiles = runtime().block_on(one_at_a_time(workflow, scale.of(500, 2_000)));
         for percent in [50, 99] {
-            figures.push(Figure::new(format!("{workflow}, one at a time, p{percent}"), percentiles.ms(percent), "ms"));
+            figures.push(Figure::new(
+                format!("{}, one at a time, p{percent}", title(workflow)),
+                percentiles.ms(percent),
+                "ms",
+            ));
         }
     }
     figures

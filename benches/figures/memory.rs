@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-/// Resident memory in MiB.
+/// Resident memory in MiB, page by page: the sum that the kernel keeps ready is late by some dozens of pages.
 pub(crate) fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let pages = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = pages.lines().find_map(|line| line.strip_prefix("Rss:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
     kib.unwrap_or_default() / 1024.0
 }

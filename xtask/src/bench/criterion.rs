@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::row::{Row, median};
 use crate::report::Failure;
@@ -75,7 +76,7 @@ pub(super) fn run(workspace: &Workspace, quick: bool) -> Result<Vec<Row>, Failur
 
 impl Line {
     fn read(&self, folder: &Path) -> Result<Row, Failure> {
-        let values = |line: &str| Ok::<_, Failure>(sample(folder, line)?.times_of(self.unit));
+        let values = |line: &str| measured(folder, line, self.unit);
         let row = Row::new(self.name, &values(self.folder)?, self.unit.shown());
         match self.beside {
             Some(other) => Ok(row.beside(median(&values(other)?))),
@@ -91,11 +92,32 @@ struct Sample {
     times: Vec<f64>,
 }
 
-impl Sample {
-    /// What one iteration took, or how many there were in a second, in each measurement.
-    fn times_of(&self, unit: Unit) -> Vec<f64> {
-        self.iters.iter().zip(&self.times).map(|(iterations, time)| unit.of(time / iterations)).collect()
-    }
+/// What Criterion was told about the line.
+#[derive(Deserialize)]
+struct Told {
+    throughput: Option<Throughput>,
+}
+
+#[derive(Deserialize)]
+struct Throughput {
+    /// How much is done in one iteration.
+    #[serde(rename = "Elements")]
+    elements: Option<f64>,
+}
+
+/// What one element took, or how many there were in a second, in each measurement.
+fn measured(folder: &Path, line: &str, unit: Unit) -> Result<Vec<f64>, Failure> {
+    let sample: Sample = read(folder, line, "sample.json")?;
+    let told: Told = read(folder, line, "benchmark.json")?;
+    let elements = told.throughput.and_then(|throughput| throughput.elements).unwrap_or(1.0);
+    let pairs = sample.iters.iter().zip(&sample.times);
+    Ok(pairs.map(|(iterations, time)| unit.of(time / (iterations * elements))).collect())
+}
+
+fn read<T: DeserializeOwned>(folder: &Path, line: &str, file: &str) -> Result<T, Failure> {
+    let path = folder.join(line).join("new").join(file);
+    let text = fs::read(&path).map_err(|error| Failure::from(error).during(line))?;
+    serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{line}: {error}")))
 }
 
 impl Unit {
@@ -117,12 +139,6 @@ impl Unit {
     }
 }
 
-fn sample(folder: &Path, line: &str) -> Result<Sample, Failure> {
-    let path = folder.join(line).join("new/sample.json");
-    let text = fs::read(&path).map_err(|error| Failure::from(error).during(line))?;
-    serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{line}: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,9 +149,10 @@ mod tests {
         for (line, nanoseconds) in [("commit/store/1", 400_000), ("commit/bare log/1", 200_000)] {
             let path = folder.path().join(line).join("new");
             fs::create_dir_all(&path).unwrap();
-            let times = [nanoseconds, 2 * nanoseconds, 1_500_000];
+            let times = [10 * nanoseconds, 20 * nanoseconds, 15_000_000];
             let sample = serde_json::json!({"sampling_mode": "Linear", "iters": [1.0, 2.0, 3.0], "times": times});
             fs::write(path.join("sample.json"), sample.to_string()).unwrap();
+            fs::write(path.join("benchmark.json"), r#"{"throughput": {"Elements": 10}}"#).unwrap();
         }
         let row = LINES[0].read(folder.path()).unwrap();
         assert_eq!((row.value, row.min, row.max), (2_500.0, 2_000.0, 2_500.0));
