@@ -4,7 +4,7 @@ Timed: from sending a request to Restate's ingress over a connection that is kep
 endpoint and caller are processes of their own, as Restate has it, and speak HTTP over loopback.
 Not timed: starting the server and the endpoint, the registration, a warm-up of each load, ending.
 
-The server has its settings as they come (its log is written to RocksDB's log, which is synced), but for its ports, which
+The server has its settings as they come (its log is written to RocksDB's, which is synced), but for its ports, which
 are free ones of 127.0.0.1, and its telemetry, which is off. The handlers are those of a plain service, the least that
 Restate makes durable: an invocation is logged before it runs, each `run` is logged before the next begins, and so is
 the answer. The endpoint is served by Hypercorn, as Restate's documentation has it, in one process.
@@ -76,6 +76,12 @@ def running(*command: str, log: Path, **environment: str) -> Iterator[None]:
                 process.wait()
 
 
+def version(server: str) -> str:
+    """Name and version of the server, without what it was built from."""
+    said = subprocess.run([server, "--version"], check=True, capture_output=True, text=True).stdout
+    return " ".join(said.split()[:2])
+
+
 async def registered(session: aiohttp.ClientSession, admin: int, endpoint: int) -> None:
     """Makes the endpoint known to the server, as soon as both are there."""
     ends, said = time.monotonic() + READY_WITHIN, "nothing"
@@ -141,8 +147,7 @@ async def main() -> None:
                 call = calling(session, ingress, handler)
                 await answered(call)
                 figures |= await measured(handler, call, given)
-    version = subprocess.run([server[0], "--version"], check=True, capture_output=True, text=True).stdout.split()
-    tell(figures, f"{' '.join(version[:2])}, {ABOUT}", "restate-sdk", "hypercorn")
+    tell(figures, f"{version(server[0])}, {ABOUT}", "restate-sdk", "hypercorn")
 
 
 if __name__ == "__main__":

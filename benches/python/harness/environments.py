@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
 
-
 #: How many seconds something may take to install.
 INSTALLED_WITHIN = 600
 
