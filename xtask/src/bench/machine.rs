@@ -85,7 +85,7 @@ mod tests {
         let mounts = "/dev/vda / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\nproc /proc proc rw 0 0\n";
         let found = |folder: &str| mounted(mounts, Path::new(folder)).unwrap();
         assert_eq!(found("/tmp/a"), ("tmpfs".into(), "tmpfs".into()));
-        assert_eq!(found("/home/b"), ("/dev/vda".into(), "ext4".into()));
+        assert_eq!(found("/srv/b"), ("/dev/vda".into(), "ext4".into()));
     }
 
     #[test]
