@@ -76,6 +76,9 @@ BENCHES = [
 
 def main() -> int:
     given = arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ():
+        # As Ctrl-C does: whatever was started is ended, and what it wrote is removed.
+        signal.signal(number, lambda *_: sys.exit(1))
     with contextlib.ExitStack() as stack:
         temporary = tempfile.TemporaryDirectory(prefix="bifrost-bench-", dir=given.folder)
         folder = Path(stack.enter_context(temporary)).resolve()

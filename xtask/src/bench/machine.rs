@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::process;
 
-/// What the benches read, too: where the stores of the figures are.
-const FOLDER: &str = "BIFROST_BENCH_FOLDER";
+/// Where the stores of the figures are, if that was said; the benches in Rust read it, too.
+pub(super) fn folder() -> Option<PathBuf> {
+    env::var_os("BIFROST_BENCH_FOLDER").map(PathBuf::from)
+}
 
 /// A line for each thing to know; what a system does not tell is left out.
 pub(super) fn facts() -> Vec<String> {
@@ -38,7 +40,7 @@ fn kernel() -> Option<String> {
 
 /// File system and device under the stores.
 fn disk() -> Option<String> {
-    let folder = env::var_os(FOLDER).map_or_else(env::temp_dir, PathBuf::from).canonicalize().ok()?;
+    let folder = folder().unwrap_or_else(env::temp_dir).canonicalize().ok()?;
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     let (device, kind) = mounted(&mounts, &folder)?;
     let name = Path::new(&device).file_name()?.to_string_lossy().into_owned();

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use super::machine;
 use super::options::Options;
 use super::row::{self, Row};
 use crate::process;
@@ -27,6 +28,9 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<Vec<Row>, 
         .args(["--rounds", ROUNDS])
         .args(options.readme.then_some("--readme"))
         .args(options.quick.then_some("--quick"));
+    if let Some(folder) = machine::folder() {
+        command.arg("--folder").arg(folder);
+    }
     if !command.current_dir(workspace.root()).status()?.success() {
         return Err(Failure::new("the Python benches failed"));
     }
