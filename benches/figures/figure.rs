@@ -17,8 +17,15 @@ pub(crate) struct Figure {
 impl Figure {
     /// A figure that was taken once.
     pub(crate) fn new(name: impl Into<String>, value: f64, unit: &str) -> Self {
-        let (name, unit) = (name.into(), unit.to_owned());
-        Self { name, value, unit, min: value, max: value, baseline: None, ratio: None }
+        Self::median(name, vec![value], unit)
+    }
+
+    /// The median of several, with the smallest and the largest.
+    pub(crate) fn median(name: impl Into<String>, values: Vec<f64>, unit: &str) -> Self {
+        let (min, max) =
+            values.iter().fold((f64::NAN, f64::NAN), |(min, max), &value| (value.min(min), value.max(max)));
+        let value = median(values).unwrap_or(f64::NAN);
+        Self { name: name.into(), value, unit: unit.to_owned(), min, max, baseline: None, ratio: None }
     }
 
     /// Beside something measured in the same run.

@@ -24,7 +24,6 @@ mod memory;
 mod mixed;
 mod neighbour;
 mod running;
-mod serve;
 mod tenants;
 mod throttled;
 
@@ -66,8 +65,6 @@ struct Arguments {
     full: bool,
     only: Option<String>,
     json: Option<PathBuf>,
-    /// Serves what the Graph benches read, until standard input ends.
-    serve: bool,
     /// What this process was started for by another one of this program.
     task: Option<Task>,
 }
@@ -75,10 +72,6 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = parse();
     let scale = Scale { full: arguments.full };
-    if arguments.serve {
-        serve::until_input_ends();
-        return ExitCode::SUCCESS;
-    }
     match &arguments.task {
         Some(task) => task.run(scale),
         None => measure(&arguments, scale),
@@ -115,7 +108,6 @@ fn parse() -> Arguments {
     while let Some(word) = rest.next() {
         match word.as_str() {
             "--full" => arguments.full = true,
-            "--serve" => arguments.serve = true,
             "--only" => arguments.only = rest.next(),
             "--json" => arguments.json = rest.next().map(Into::into),
             apart::TASK => arguments.task = rest.next().map(|task| serde_json::from_str(&task).unwrap()),

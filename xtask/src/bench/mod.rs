@@ -31,12 +31,9 @@ pub(crate) fn command(workspace: &Workspace, options: &Options) -> Result<bool, 
     if options.wants("criterion") {
         run.take("criterion", criterion::run(workspace, options.quick));
     }
-    if options.wants("criterion") && options.peers {
-        let taken = peer::beside(workspace, options.quick, &run.rows);
-        run.take_peer("graph-rs-sdk", taken);
-    }
     if options.wants("figures") {
-        run.take("figures", figures::run(workspace, options.quick));
+        let peer = if options.peers { run.peer(peer::NAME, peer::built(workspace)) } else { None };
+        run.take("figures", figures::run(workspace, options.quick, peer.as_deref()));
     }
     if options.wants("python") {
         run.take("python", python::run(workspace, options));
@@ -75,12 +72,9 @@ impl Run {
         }
     }
 
-    /// Takes the figures of a peer; one that cannot be had is skipped.
-    fn take_peer(&mut self, peer: &str, taken: Result<Vec<Row>, Failure>) {
-        match taken {
-            Ok(rows) => self.rows.extend(rows),
-            Err(failure) => self.say(&format!("skipped {peer}: {failure}")),
-        }
+    /// A peer that was built; one that cannot be had is skipped.
+    fn peer<T>(&mut self, name: &str, built: Result<T, Failure>) -> Option<T> {
+        built.inspect_err(|failure| self.say(&format!("skipped {name}: {failure}"))).ok()
     }
 
     fn say(&mut self, remark: &str) {
@@ -99,7 +93,7 @@ mod tests {
         let mut run = Run::default();
         run.take("figures", Err(Failure::new("it broke\nin two lines")));
         run.take("python", Ok(vec![Row::new("x", &[1.0], "s")]));
-        run.take_peer("a peer", Err(Failure::new("no network")));
+        assert_eq!(run.peer::<()>("a peer", Err(Failure::new("no network"))), None);
         assert_eq!(run.remarks, ["not measured: figures: it broke", "skipped a peer: no network"]);
         assert!(run.failed && run.rows.len() == 1);
     }
