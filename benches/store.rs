@@ -1,4 +1,6 @@
 //! Durable commits beside a bare log on the same disk: how much of what the disk allows is left for callers.
+//!
+//! One iteration is many commits of each writer, so that all of them write for nearly all of it.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -11,7 +13,7 @@ use bifrost::TenantId;
 use bifrost::store::embedded::{EmbeddedOptions, EmbeddedStore};
 use bifrost::store::key::{Kind, Scope};
 use bifrost::store::{Batch, Store};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 use support::bare_log::BareLog;
 use support::stage::{folder, in_flight, runtime};
@@ -22,10 +24,15 @@ const RECORD: usize = 400;
 /// As many callers as share a sync.
 const WRITERS: [u64; 3] = [1, 16, 128];
 
+/// Commits of each writer in one iteration.
+const EACH: u64 = 100;
+
 fn commits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("commit");
-    group.throughput(Throughput::Elements(1));
+    group.sampling_mode(SamplingMode::Flat).sample_size(20);
     for writers in WRITERS {
+        let count_of = move |iterations: u64| iterations * writers * EACH;
+        group.throughput(Throughput::Elements(count_of(1)));
         group.bench_function(BenchmarkId::new("bare log", writers), |bencher| {
             let (runtime, folder) = (runtime(), folder());
             let log = BareLog::create(folder.path());
@@ -34,7 +41,7 @@ fn commits(criterion: &mut Criterion) {
                 let log = append.clone();
                 async move { log.append(vec![7; RECORD]).await }
             };
-            bencher.iter_custom(|count| runtime.block_on(in_flight(count, writers, call.clone())));
+            bencher.iter_custom(|count| runtime.block_on(in_flight(count_of(count), writers, call.clone())));
             log.close();
         });
         group.bench_function(BenchmarkId::new("store", writers), |bencher| {
@@ -48,7 +55,7 @@ fn commits(criterion: &mut Criterion) {
                     store.commit(batch(next.fetch_add(1, Ordering::Relaxed))).await.unwrap();
                 }
             };
-            bencher.iter_custom(|count| runtime.block_on(in_flight(count, writers, call.clone())));
+            bencher.iter_custom(|count| runtime.block_on(in_flight(count_of(count), writers, call.clone())));
             runtime.block_on(store.close()).unwrap();
         });
     }

@@ -4,19 +4,19 @@ use std::time::Instant;
 
 use crate::figure::{Figure, Scale};
 use crate::support::percentiles::Percentiles;
-use crate::support::stage::{Stage, run as run_once, runtime};
+use crate::support::stage::{Stage, run as run_once, runtime, title};
 
 pub(crate) fn run(scale: Scale) -> Vec<Figure> {
     let mut figures = Vec::new();
     for workflow in ["trivial", "five_steps"] {
-        let (mut p50, mut p99) = (Vec::new(), Vec::new());
-        for _ in 0..scale.of(1, 5) {
-            let percentiles = runtime().block_on(one_at_a_time(workflow, scale.of(500, 2_000)));
-            p50.push(percentiles.ms(50));
-            p99.push(percentiles.ms(99));
+        let percentiles = runtime().block_on(one_at_a_time(workflow, scale.of(500, 2_000)));
+        for percent in [50, 99] {
+            figures.push(Figure::new(
+                format!("{}, one at a time, p{percent}", title(workflow)),
+                percentiles.ms(percent),
+                "ms",
+            ));
         }
-        figures.push(Figure::median(format!("{workflow}, one at a time, p50"), p50, "ms"));
-        figures.push(Figure::median(format!("{workflow}, one at a time, p99"), p99, "ms"));
     }
     figures
 }

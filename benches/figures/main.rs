@@ -1,18 +1,21 @@
 //! Figures that are no mean of many equal runs: percentiles, memory, bytes, shares, growth.
 //!
 //! ```text
-//! cargo bench --bench figures                           all of them, small
-//! cargo bench --bench figures -- --full --json PATH     as they are published
-//! cargo bench --bench figures -- --only tenants
+//! cargo bench --all-features --bench figures                           all of them, small
+//! cargo bench --all-features --bench figures -- --full --json PATH     as they are published
+//! cargo bench --all-features --bench figures -- --only tenants
 //! ```
 //!
-//! Each takes place in a process of its own, because memory that one of them used would be free for the next.
+//! Each takes place in a process of its own, because memory that one of them used would be free for the next; those that
+//! are published take place several times, and the median counts.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod apart;
+mod bytes;
 mod figure;
 mod growth;
 mod history;
@@ -20,74 +23,83 @@ mod latency;
 mod memory;
 mod mixed;
 mod neighbour;
+mod running;
 mod tenants;
 mod throttled;
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
+use apart::{Part, Task};
 use figure::{Figure, Scale};
 
 /// One measurement, of which several figures come.
 struct Measurement {
     name: &'static str,
     run: fn(Scale) -> Vec<Figure>,
+    /// How often it takes place when it is published.
+    rounds: u64,
+}
+
+const fn measurement(name: &'static str, run: fn(Scale) -> Vec<Figure>, rounds: u64) -> Measurement {
+    Measurement { name, run, rounds }
 }
 
 const MEASUREMENTS: &[Measurement] = &[
-    Measurement { name: "latency", run: latency::run },
-    Measurement { name: "mixed", run: mixed::run },
-    Measurement { name: "tenants", run: tenants::run },
-    Measurement { name: "growth", run: growth::run },
-    Measurement { name: "throttled", run: throttled::run },
-    Measurement { name: "neighbour", run: neighbour::run },
-    Measurement { name: "history", run: history::run },
+    measurement("latency", latency::run, 5),
+    measurement("mixed", mixed::run, 3),
+    measurement("bytes", bytes::run, 3),
+    measurement("tenants", tenants::run, 3),
+    measurement("running", running::run, 3),
+    measurement("growth", growth::run, 3),
+    measurement("throttled", throttled::run, 3),
+    measurement("neighbour", neighbour::run, 3),
+    measurement("history", history::run, 1),
 ];
+
+/// What measurements have done in processes of their own.
+const PARTS: &[Part] = &[tenants::FILL, tenants::EMPTY, tenants::START, history::FILL, history::REOPEN];
 
 #[derive(Default)]
 struct Arguments {
     full: bool,
     only: Option<String>,
     json: Option<PathBuf>,
-    /// This process is to take this measurement and print its figures.
-    alone: Option<String>,
+    /// What this process was started for by another one of this program.
+    task: Option<Task>,
 }
 
 fn main() -> ExitCode {
     let arguments = parse();
     let scale = Scale { full: arguments.full };
-    if let Some(name) = &arguments.alone {
-        let Some(found) = MEASUREMENTS.iter().find(|found| found.name == name) else { return ExitCode::from(2) };
-        println!("{}", serde_json::to_string(&(found.run)(scale)).unwrap());
-        return ExitCode::SUCCESS;
+    match &arguments.task {
+        Some(task) => task.run(scale),
+        None => measure(&arguments, scale),
     }
+}
+
+fn measure(arguments: &Arguments, scale: Scale) -> ExitCode {
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| only.split(',').any(|wanted| wanted == name));
     let mut figures = Vec::new();
-    for Measurement { name, .. } in MEASUREMENTS.iter().filter(|found| wanted(found.name)) {
-        match apart(name, arguments.full) {
-            Some(taken) => {
+    let mut failed = false;
+    for Measurement { name, rounds, .. } in MEASUREMENTS.iter().filter(|found| wanted(found.name)) {
+        let rounds = (0..scale.of(1, *rounds)).map(|_| Task::measurement(name).apart(scale.full));
+        match rounds.collect::<Result<Vec<_>, _>>() {
+            Ok(rounds) => {
+                let taken = figure::merged(rounds);
                 taken.iter().for_each(Figure::print);
                 figures.extend(taken);
             }
-            None => return ExitCode::FAILURE,
+            Err(message) => {
+                eprintln!("the measurement {name}: {message}");
+                failed = true;
+            }
         }
     }
-    if let Some(path) = arguments.json {
+    if let Some(path) = &arguments.json {
         std::fs::write(path, serde_json::to_vec_pretty(&figures).unwrap()).unwrap();
     }
-    ExitCode::SUCCESS
-}
-
-/// Takes a measurement in a process of its own.
-fn apart(name: &str, full: bool) -> Option<Vec<Figure>> {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--alone", name]).args(full.then_some("--full"));
-    let output = command.stderr(std::process::Stdio::inherit()).output().unwrap();
-    if !output.status.success() {
-        eprintln!("the measurement {name} ended as {}", output.status);
-        return None;
-    }
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn parse() -> Arguments {
@@ -98,7 +110,7 @@ fn parse() -> Arguments {
             "--full" => arguments.full = true,
             "--only" => arguments.only = rest.next(),
             "--json" => arguments.json = rest.next().map(Into::into),
-            "--alone" => arguments.alone = rest.next(),
+            apart::TASK => arguments.task = rest.next().map(|task| serde_json::from_str(&task).unwrap()),
             // cargo says this to every bench.
             _ => {}
         }

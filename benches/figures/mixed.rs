@@ -51,7 +51,7 @@ async fn mixed(count: u64) -> Vec<Figure> {
         Figure::new("mixed load, acceptance, p99", accepted.ms(99), "ms"),
         Figure::new("mixed load, whole execution, p50", ended.ms(50), "ms"),
         Figure::new("mixed load, whole execution, p99", ended.ms(99), "ms"),
-        Figure::new("mixed load, bytes sent to the disk per execution", written / count, "B"),
+        Figure::new("mixed load, bytes written per execution", written / count, "B"),
         Figure::new("mixed load, size of the store per execution", size as f64 / count, "B"),
     ]
 }

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import machine
-from harness.environments import Unavailable, environment, redis, simulators
+from harness.environments import Unavailable, environment, redis, restate, simulators
 from harness.figures import Results, table, write_into
 
 HERE = Path(__file__).parent
@@ -33,6 +33,7 @@ PEERS = {
     # It needs a newer SQLite than some systems have; see its script.
     "dbos": ["dbos"] if sqlite3.sqlite_version_info >= (3, 42) else ["dbos", "pysqlite3"],
     "celery": ["celery[redis]"],
+    "restate": ["restate-sdk", "hypercorn", "aiohttp"],
     "msgraph-sdk": ["msgraph-sdk"],
     "httpx": ["httpx"],
     "aiohttp": ["aiohttp"],
@@ -59,7 +60,12 @@ BENCHES = [
     Bench("demo_first_line", {"bifrost": "demo_first_line.py"}),
     Bench(
         "workflows",
-        {"bifrost": "workflows_bifrost.py", "dbos": "workflows_dbos.py", "celery": "workflows_celery.py"},
+        {
+            "bifrost": "workflows_bifrost.py",
+            "restate": "workflows_restate.py",
+            "dbos": "workflows_dbos.py",
+            "celery": "workflows_celery.py",
+        },
         in_flight=100,
     ),
     Bench("graph", {**GRAPH, "httpx": "graph_httpx.py", "aiohttp": "graph_aiohttp.py"}, 64, simulated=True),
@@ -70,6 +76,9 @@ BENCHES = [
 
 def main() -> int:
     given = arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ():
+        # As Ctrl-C does: whatever was started is ended, and what it wrote is removed.
+        signal.signal(number, lambda *_: sys.exit(1))
     with contextlib.ExitStack() as stack:
         temporary = tempfile.TemporaryDirectory(prefix="bifrost-bench-", dir=given.folder)
         folder = Path(stack.enter_context(temporary)).resolve()
@@ -117,7 +126,8 @@ class Session:
         self.benches = [bench for bench in BENCHES if not given.only or bench.name in given.only]
         #: The Python of each side that can run.
         self.pythons: dict[str, str] = {}
-        self.redis = ""
+        #: What the peers' servers are told by, in the environment of their scripts.
+        self.servers: dict[str, dict[str, str]] = {}
 
     def prepare(self) -> None:
         """Installs what is measured. Ours must be there; the rest is skipped when it is not to be had."""
@@ -127,7 +137,9 @@ class Session:
             with self.skipping(peer):
                 say(f"installing {peer}")
                 if peer == "celery":
-                    self.redis = redis(self.folder / "redis")
+                    self.servers[peer] = {"BENCH_REDIS": redis(self.folder / "redis-server")}
+                if peer == "restate":
+                    self.servers[peer] = {"BENCH_RESTATE": restate(self.folder / "restate-server")}
                 self.pythons[peer] = environment(self.folder / peer, PEERS[peer])
 
     def wanted_peers(self) -> list[str]:
@@ -168,11 +180,11 @@ class Session:
             return output([self.pythons[side], str(HERE / script), *options], self.variables(side, folder))
 
     def variables(self, side: str, folder: str) -> dict[str, str]:
-        variables = dict(os.environ)
+        variables = os.environ | self.servers.get(side, {})
         if self.pythons[side] != sys.executable:
             variables.pop("PYTHONPATH", None)
         if side == "celery":
-            variables |= {"BENCH_REDIS": self.redis, "BENCH_REDIS_SOCKET": f"{folder}/redis.sock"}
+            variables["BENCH_REDIS_SOCKET"] = f"{folder}/redis.sock"
         return variables
 
     @contextlib.contextmanager

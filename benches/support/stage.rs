@@ -43,6 +43,11 @@ pub(crate) fn five_steps() -> impl Workflow {
     .unwrap()
 }
 
+/// What a table calls a workflow.
+pub(crate) fn title(workflow: &str) -> String {
+    workflow.replace('_', " ")
+}
+
 /// A hub on a disk with one customer.
 pub(crate) struct Stage {
     pub(crate) hub: Hub,

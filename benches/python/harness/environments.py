@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
 
+#: How many seconds something may take to install.
+INSTALLED_WITHIN = 600
+
 
 class Unavailable(Exception):
     """Something cannot be had here; what it is for is skipped."""
@@ -39,6 +42,19 @@ def redis(folder: Path) -> str:
     return str(program)
 
 
+def restate(folder: Path) -> str:
+    """Restate's server: the one on the path, or npm's, unpacked into `folder`; no package's scripts are run."""
+    if found := shutil.which("restate-server"):
+        return found
+    npm = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)]
+    asked([*npm, "@restatedev/restate-server"])
+    # The package itself is a script for node; the program comes with the one for this platform.
+    programs = folder.glob("node_modules/@restatedev/restate-server-*/bin/restate-server*")
+    if not (program := next(programs, None)):
+        raise Unavailable("npm has no Restate server for this platform")
+    return str(program)
+
+
 @contextmanager
 def simulators(python: str, limit: int | None, variables: dict[str, str]) -> Iterator[str]:
     """Running simulators and the line they say when they start; they end with this process, too."""
@@ -57,7 +73,18 @@ def simulators(python: str, limit: int | None, variables: dict[str, str]) -> Ite
 def asked(command: Sequence[str], folder: Path | None = None) -> str:
     """What a command prints; `Unavailable` with the last it says when it fails."""
     try:
-        return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALLED_WITHIN,
+        )
+        return done.stdout
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{' '.join(command[:4])} …: not done within {INSTALLED_WITHIN} s") from None
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip() or "nothing").splitlines()[-1]
         raise Unavailable(f"{' '.join(command[:4])} …: {said}") from None

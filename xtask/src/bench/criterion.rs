@@ -1,11 +1,12 @@
-//! The Criterion suite: run by cargo, read from what it leaves in the build folder.
+//! The Criterion suite: run by cargo, read from the samples it leaves.
 
 use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::row::Row;
+use super::row::{Row, median};
 use crate::report::Failure;
 use crate::workspace::Workspace;
 
@@ -59,58 +60,64 @@ const LINES: &[Line] = &[
 
 /// Runs the suite and reads it.
 pub(super) fn run(workspace: &Workspace, quick: bool) -> Result<Vec<Row>, Failure> {
+    // A folder of its own: what an earlier run left must not be read for this one.
+    let folder = tempfile::tempdir()?;
     let mut command = workspace.cargo(&["bench", "--quiet", "--all-features"]);
     for bench in BENCHES {
         command.args(["--bench", bench]);
     }
     let options: &[&str] = if quick { &["--quick", "--noplot"] } else { &["--noplot"] };
-    if !command.arg("--").args(options).status()?.success() {
-        return Err(Failure::new("the Criterion suite failed"));
+    command.arg("--").args(options).env("CRITERION_HOME", folder.path());
+    if !command.status()?.success() {
+        return Err(Failure::new("a bench failed"));
     }
-    let folder = workspace.metadata()?.target_directory.join("criterion");
-    LINES.iter().map(|line| line.read(&folder)).collect()
-}
-
-/// What Criterion estimated, in nanoseconds.
-#[derive(Deserialize)]
-struct Estimates {
-    median: Estimate,
-}
-
-#[derive(Deserialize)]
-struct Estimate {
-    point_estimate: f64,
-    confidence_interval: Interval,
-}
-
-#[derive(Deserialize)]
-struct Interval {
-    lower_bound: f64,
-    upper_bound: f64,
+    LINES.iter().map(|line| line.read(folder.path())).collect()
 }
 
 impl Line {
     fn read(&self, folder: &Path) -> Result<Row, Failure> {
-        let row = self.row(&estimate(folder, self.folder)?);
+        let values = |line: &str| measured(folder, line, self.unit);
+        let row = Row::new(self.name, &values(self.folder)?, self.unit.shown());
         match self.beside {
-            Some(other) => Ok(row.beside(self.unit.of(estimate(folder, other)?.point_estimate))),
+            Some(other) => Ok(row.beside(median(&values(other)?))),
             None => Ok(row),
         }
     }
+}
 
-    fn row(&self, estimate: &Estimate) -> Row {
-        let Interval { lower_bound, upper_bound } = estimate.confidence_interval;
-        let ends = [self.unit.of(lower_bound), self.unit.of(upper_bound)];
-        Row {
-            name: self.name.to_owned(),
-            value: self.unit.of(estimate.point_estimate),
-            unit: self.unit.shown().to_owned(),
-            min: ends[0].min(ends[1]),
-            max: ends[0].max(ends[1]),
-            baseline: None,
-            ratio: None,
-        }
-    }
+/// What Criterion measured: so many iterations took so many nanoseconds.
+#[derive(Deserialize)]
+struct Sample {
+    iters: Vec<f64>,
+    times: Vec<f64>,
+}
+
+/// What Criterion was told about the line.
+#[derive(Deserialize)]
+struct Told {
+    throughput: Option<Throughput>,
+}
+
+#[derive(Deserialize)]
+struct Throughput {
+    /// How much is done in one iteration.
+    #[serde(rename = "Elements")]
+    elements: Option<f64>,
+}
+
+/// What one element took, or how many there were in a second, in each measurement.
+fn measured(folder: &Path, line: &str, unit: Unit) -> Result<Vec<f64>, Failure> {
+    let sample: Sample = read(folder, line, "sample.json")?;
+    let told: Told = read(folder, line, "benchmark.json")?;
+    let elements = told.throughput.and_then(|throughput| throughput.elements).unwrap_or(1.0);
+    let pairs = sample.iters.iter().zip(&sample.times);
+    Ok(pairs.map(|(iterations, time)| unit.of(time / (iterations * elements))).collect())
+}
+
+fn read<T: DeserializeOwned>(folder: &Path, line: &str, file: &str) -> Result<T, Failure> {
+    let path = folder.join(line).join("new").join(file);
+    let text = fs::read(&path).map_err(|error| Failure::from(error).during(line))?;
+    serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{line}: {error}")))
 }
 
 impl Unit {
@@ -132,14 +139,6 @@ impl Unit {
     }
 }
 
-fn estimate(folder: &Path, line: &str) -> Result<Estimate, Failure> {
-    let path = folder.join(line).join("new/estimates.json");
-    let text = fs::read(&path).map_err(|error| Failure::from(error).during(line))?;
-    let estimates: Estimates =
-        serde_json::from_slice(&text).map_err(|error| Failure::new(format!("{line}: {error}")))?;
-    Ok(estimates.median)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,13 +146,13 @@ mod tests {
     #[test]
     fn a_rate_is_read_beside_its_baseline() {
         let folder = tempfile::tempdir().unwrap();
-        for (line, nanoseconds) in [("commit/store/1", 400_000.0), ("commit/bare log/1", 200_000.0)] {
+        for (line, nanoseconds) in [("commit/store/1", 400_000), ("commit/bare log/1", 200_000)] {
             let path = folder.path().join(line).join("new");
             fs::create_dir_all(&path).unwrap();
-            let median = format!(
-                r#"{{"point_estimate":{nanoseconds},"confidence_interval":{{"lower_bound":{nanoseconds},"upper_bound":500000.0}}}}"#
-            );
-            fs::write(path.join("estimates.json"), format!(r#"{{"median":{median}}}"#)).unwrap();
+            let times = [10 * nanoseconds, 20 * nanoseconds, 15_000_000];
+            let sample = serde_json::json!({"sampling_mode": "Linear", "iters": [1.0, 2.0, 3.0], "times": times});
+            fs::write(path.join("sample.json"), sample.to_string()).unwrap();
+            fs::write(path.join("benchmark.json"), r#"{"throughput": {"Elements": 10}}"#).unwrap();
         }
         let row = LINES[0].read(folder.path()).unwrap();
         assert_eq!((row.value, row.min, row.max), (2_500.0, 2_000.0, 2_500.0));

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use super::machine;
 use super::options::Options;
 use super::row::{self, Row};
 use crate::process;
@@ -9,6 +10,9 @@ use crate::report::Failure;
 use crate::venv;
 use crate::wheel::{self, Profile};
 use crate::workspace::Workspace;
+
+/// How often each side takes its turn: enough for a median, and a quarter of an hour with all peers.
+const ROUNDS: &str = "3";
 
 /// Builds the wheel and runs its benches with the newest Python here.
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<Vec<Row>, Failure> {
@@ -20,7 +24,13 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<Vec<Row>, 
     let mut command = process::program(newest.program());
     command.arg(workspace.root().join("benches/python/run.py")).arg("--wheel").arg(&wheel.path);
     command.arg("--json").arg(&path).args(options.peers.then_some("--peers"));
-    command.args(options.readme.then_some("--readme")).args(options.quick.then_some("--quick"));
+    command
+        .args(["--rounds", ROUNDS])
+        .args(options.readme.then_some("--readme"))
+        .args(options.quick.then_some("--quick"));
+    if let Some(folder) = machine::folder() {
+        command.arg("--folder").arg(folder);
+    }
     if !command.current_dir(workspace.root()).status()?.success() {
         return Err(Failure::new("the Python benches failed"));
     }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::plot;
 use super::row::Row;
+use super::target::{self, Target};
 use crate::markdown;
 use crate::report::Failure;
 
@@ -11,86 +13,53 @@ const README: &str = "benches/README.md";
 const MARKS: (&str, &str) =
     ("<!-- results of cargo xtask bench: start -->", "<!-- results of cargo xtask bench: end -->");
 
-/// What a figure must reach (design: how fast, how big), where there is something to reach.
-enum Target {
-    AtLeast(f64),
-    AtMost(f64),
-    /// So much of what it is beside, at least.
-    Share(f64),
-    /// So many times what it is beside, at most.
-    Times(f64),
+/// What stands between the marks: the figures, how they grow, and what they were measured on.
+pub(super) fn report(rows: &[Row], facts: &[String]) -> String {
+    let facts: String = facts.iter().map(|fact| format!("- {fact}\n")).collect();
+    format!("{}\n{facts}\n{}", as_table(rows), plot::of(rows))
 }
 
-const TARGETS: &[(&str, Target)] = &[
-    ("durable commits, 1 writer, beside a bare log", Target::Share(0.7)),
-    ("durable commits, 16 writers, beside a bare log", Target::Share(0.7)),
-    ("durable commits, 128 writers, beside a bare log", Target::Share(0.7)),
-    ("trivial workflow, 100 in flight", Target::AtLeast(10_000.0)),
-    ("trivial, one at a time, p50", Target::AtMost(0.8)),
-    ("five steps, 100 in flight", Target::AtLeast(3_000.0)),
-    ("live token read", Target::AtMost(100.0)),
-    ("start with 10000 customers", Target::AtMost(5.0)),
-    ("10000 customers at rest, more than before", Target::AtMost(64.0)),
-    ("5000 reads at 2500 per 10 s", Target::Times(1.05)),
-    ("share of them answered 429", Target::AtMost(1.0)),
-    ("beside a flood, trivial, p99", Target::Times(2.0)),
-    ("page of 50 of the history at any depth, p99", Target::AtMost(5.0)),
-];
-
-impl Target {
-    fn shown(&self) -> String {
-        match self {
-            Self::AtLeast(value) => format!("≥ {}", number(*value)),
-            Self::AtMost(value) => format!("≤ {}", number(*value)),
-            Self::Share(value) => format!("ratio ≥ {}", number(*value)),
-            Self::Times(value) => format!("ratio ≤ {}", number(*value)),
-        }
-    }
-
-    fn is_met(&self, row: &Row) -> bool {
-        match self {
-            Self::AtLeast(value) => row.value >= *value,
-            Self::AtMost(value) => row.value <= *value,
-            Self::Share(value) => row.ratio.is_some_and(|ratio| ratio >= *value),
-            Self::Times(value) => row.ratio.is_some_and(|ratio| ratio <= *value),
-        }
-    }
-}
-
-/// All figures but those of Python, which have a table of their own.
-pub(super) fn as_markdown(rows: &[Row]) -> String {
-    let mut text =
-        "| what | median | min to max | unit | beside | ratio | target | met |\n|---|---|---|---|---|---|---|---|\n"
-            .to_owned();
-    for row in rows.iter().filter(|row| !row.name.starts_with("python/")) {
-        let target = TARGETS.iter().find(|(name, _)| *name == row.name).map(|(_, target)| target);
-        let met = target.map_or("", |target| if target.is_met(row) { "yes" } else { "**no**" });
-        let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
-        text += &format!(
-            "| {} | {} | {} to {} | {} | {} | {} | {} | {met} |\n",
-            row.name,
-            number(row.value),
-            number(row.min),
-            number(row.max),
-            row.unit,
-            optional(row.baseline),
-            optional(row.ratio),
-            target.map(Target::shown).unwrap_or_default(),
-        );
-    }
-    text
-}
-
-/// Replaces the table in the README.
-pub(super) fn into_readme(root: &Path, rows: &[Row]) -> Result<(), Failure> {
+/// Replaces the report in the README.
+pub(super) fn into_readme(root: &Path, report: &str) -> Result<(), Failure> {
     let path = root.join(README);
-    let text = markdown::replaced(&fs::read_to_string(&path)?, MARKS, &as_markdown(rows));
+    let text = markdown::replaced(&fs::read_to_string(&path)?, MARKS, report);
     fs::write(&path, text.map_err(|failure| failure.during(README))?)?;
     Ok(())
 }
 
+/// All figures but those of Python, which have a table of their own.
+fn as_table(rows: &[Row]) -> String {
+    let heads = ["what", "median", "min to max", "unit", "beside", "ratio", "target", "met"];
+    let mut lines = vec![heads.map(str::to_owned)];
+    lines.extend(rows.iter().filter(|row| !row.name.starts_with("python/")).map(cells));
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+    let widths: [usize; 8] = std::array::from_fn(width);
+    lines.insert(1, widths.map(|width| "-".repeat(width)));
+    let shown = |line: &[String; 8]| {
+        let padded = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
+    };
+    lines.iter().map(shown).collect()
+}
+
+fn cells(row: &Row) -> [String; 8] {
+    let target = target::of(row);
+    let met = target.map_or("", |target| if target.is_met(row) { "yes" } else { "**no**" });
+    let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
+    [
+        row.name.clone(),
+        number(row.value),
+        format!("{} to {}", number(row.min), number(row.max)),
+        row.unit.clone(),
+        optional(row.baseline),
+        optional(row.ratio),
+        target.map(Target::shown).unwrap_or_default(),
+        met.to_owned(),
+    ]
+}
+
 /// Three digits that matter, and all before the point.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     if size >= 100.0 {
         grouped(value.round() as i64)
@@ -101,7 +70,8 @@ fn number(value: f64) -> String {
     }
 }
 
-fn grouped(value: i64) -> String {
+/// A whole number as people write it.
+pub(super) fn grouped(value: i64) -> String {
     let digits = value.unsigned_abs().to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -124,15 +94,10 @@ mod tests {
 
     #[test]
     fn a_missed_target_is_said() {
-        let row = Row {
-            name: "live token read".into(),
-            value: 120.0,
-            unit: "ns".into(),
-            min: 110.0,
-            max: 130.0,
-            baseline: None,
-            ratio: None,
-        };
-        assert!(as_markdown(&[row]).contains("| ≤ 100 | **no** |"));
+        let rows = [Row::new("live token read", &[120.0], "ns"), Row::new("python/trivial_rate", &[1.0], "/s")];
+        let report = report(&rows, &["2 cores".to_owned()]);
+        assert!(report.contains("| live token read | 120    | 120 to 120 | ns   |"), "{report}");
+        assert!(report.contains("| ≤ 100  | **no** |\n\n- 2 cores\n"), "{report}");
+        assert!(!report.contains("python/"), "{report}");
     }
 }

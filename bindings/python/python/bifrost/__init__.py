@@ -12,6 +12,8 @@ A program::
         print(hub.create_tenant("contoso", exist_ok=True).run(greet, name="Zoë").result())
 """
 
+from typing import TYPE_CHECKING
+
 from ._definition import Option, Retry, data_provider, workflow
 from ._errors import (
     AcknowledgedDataMissing,
@@ -51,6 +53,17 @@ from .execution import AsyncExecution, Event, Execution, Outcome
 from .hub import AsyncHub, Hub
 from .simulators import Simulators
 from .tenant import AsyncTenant, Tenant
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """The typed clients are modules of this one from their first use on: their models take a while to make."""
+        if name not in {"graph", "graph_models", "halopsa", "halopsa_models"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
+
 
 __all__ = [
     "NOT_DONE",

@@ -19,12 +19,12 @@ from ._definition import definition_of
 from ._errors import Cancelled, NotFound, describe
 from ._forms import AsyncStepForm, StepForm
 from ._native import Pending, Run
-from .graph import AsyncGraph, Graph
-from .halopsa import AsyncHaloPsa, HaloPsa
 from .http import AsyncHttp, Http
 
 if TYPE_CHECKING:
     from ._calls import Inbox
+    from .graph import AsyncGraph, Graph
+    from .halopsa import AsyncHaloPsa, HaloPsa
 
 T = TypeVar("T")
 
@@ -197,11 +197,15 @@ class AsyncContext(_Base):
     @property
     def graph(self) -> AsyncGraph:
         """Microsoft Graph over the tenant's connection ``graph``."""
+        from .graph import AsyncGraph
+
         return AsyncGraph(lambda: self._run.connection("graph"))
 
     @property
     def halopsa(self) -> AsyncHaloPsa:
         """HaloPSA over the tenant's connection ``halopsa``."""
+        from .halopsa import AsyncHaloPsa
+
         return AsyncHaloPsa(lambda: self._run.connection("halopsa"))
 
     def http(self, connection: str) -> AsyncHttp:
@@ -324,11 +328,15 @@ class Context(_Base):
     @property
     def graph(self) -> Graph:
         """Microsoft Graph over the tenant's connection ``graph``."""
+        from .graph import Graph
+
         return Graph(lambda: self._run.connection("graph"))
 
     @property
     def halopsa(self) -> HaloPsa:
         """HaloPSA over the tenant's connection ``halopsa``."""
+        from .halopsa import HaloPsa
+
         return HaloPsa(lambda: self._run.connection("halopsa"))
 
     def http(self, connection: str) -> Http:

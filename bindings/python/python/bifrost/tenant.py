@@ -12,13 +12,13 @@ from ._core import WorkflowLike
 from ._table import EXECUTIONS, Table
 from .connections import AsyncConnections, Connections
 from .execution import AsyncExecution, Execution
-from .graph import AsyncGraph, Graph
-from .halopsa import AsyncHaloPsa, HaloPsa
 from .http import AsyncHttp, Http
 from .settings import AsyncConfig, AsyncSecrets, Config, Secrets
 
 if TYPE_CHECKING:
     from ._core import Core
+    from .graph import AsyncGraph, Graph
+    from .halopsa import AsyncHaloPsa, HaloPsa
 
 _RESOLUTIONS = frozenset({"done", "not_done", "resume", "abort"})
 
@@ -111,11 +111,15 @@ class Tenant(_Base):
     @property
     def graph(self) -> Graph:
         """Microsoft Graph over its connection ``graph``, outside of a workflow."""
+        from .graph import Graph
+
         return Graph(lambda: self._native.connection("graph"))
 
     @property
     def halopsa(self) -> HaloPsa:
         """HaloPSA over its connection ``halopsa``, outside of a workflow."""
+        from .halopsa import HaloPsa
+
         return HaloPsa(lambda: self._native.connection("halopsa"))
 
     def http(self, connection: str) -> Http:
@@ -232,11 +236,15 @@ class AsyncTenant(_Base):
     @property
     def graph(self) -> AsyncGraph:
         """Microsoft Graph over its connection ``graph``, outside of a workflow."""
+        from .graph import AsyncGraph
+
         return AsyncGraph(lambda: self._native.connection("graph"))
 
     @property
     def halopsa(self) -> AsyncHaloPsa:
         """HaloPSA over its connection ``halopsa``, outside of a workflow."""
+        from .halopsa import AsyncHaloPsa
+
         return AsyncHaloPsa(lambda: self._native.connection("halopsa"))
 
     def http(self, connection: str) -> AsyncHttp:
