@@ -22,6 +22,7 @@ mod mixed;
 mod neighbour;
 mod tenants;
 mod throttled;
+mod unthrottled;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -40,6 +41,7 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement { name: "tenants", run: tenants::run },
     Measurement { name: "growth", run: growth::run },
     Measurement { name: "throttled", run: throttled::run },
+    Measurement { name: "unthrottled", run: unthrottled::run },
     Measurement { name: "neighbour", run: neighbour::run },
     Measurement { name: "history", run: history::run },
 ];

@@ -289,6 +289,11 @@ impl Connection {
         &self.0.settings
     }
 
+    /// The same, for who keeps it for longer than a call.
+    pub fn shared_settings(&self) -> &Arc<ConnectionSettings> {
+        &self.0.settings
+    }
+
     /// Where its tokens come from.
     pub fn tokens(&self) -> &dyn TokenSource {
         self.0.tokens.as_ref()
