@@ -34,7 +34,8 @@ fn read(runtime: &Runtime, graph: &Graph) {
 
 #[test]
 fn a_read_of_a_user_stays_within_its_allocations() {
-    const MOST: f64 = 115.0;
+    // Counted: 100, more than half of them by the HTTP client.
+    const MOST: f64 = 102.0;
     let server = answering::start();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let (_hub, graph) = runtime.block_on(connected(server));

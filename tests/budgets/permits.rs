@@ -17,8 +17,7 @@ fn limit(scope: LimitScope, shape: LimitShape) -> RateLimit {
 }
 
 #[test]
-fn a_permit_costs_few_allocations() {
-    const MOST: f64 = 5.0;
+fn a_permit_that_nobody_else_waits_for_costs_no_allocation() {
     let limits = vec![limit(LimitScope::App, LimitShape::Bucket), limit(LimitScope::AppTenant, LimitShape::Bucket)];
     let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
     let budget = Budget::new(limits, &RetryConfig::default(), clock, entropy);
@@ -30,5 +29,5 @@ fn a_permit_costs_few_allocations() {
     };
     take();
     let allocations = each(100, || (0..100).for_each(|_| take()));
-    assert!(allocations <= MOST, "{allocations} allocations for each permit");
+    assert!(allocations <= 0.0, "{allocations} allocations for each permit");
 }

@@ -39,7 +39,7 @@ fn peer_name() -> super::Peer {
 }
 
 fn key() -> Key {
-    let url = Arc::new("https://graph.example/users".parse().unwrap());
+    let url: Arc<Url> = Arc::new("https://graph.example/users".parse().unwrap());
     Key {
         peer: peer_name(),
         hash: hash_of(&url),
