@@ -75,18 +75,20 @@ impl Query {
         for (position, (name, value)) in self.0.iter().enumerate() {
             let first = position == 0 && !path.contains('?');
             path.push(if first { '?' } else { '&' });
-            push(path, name, NAME);
+            let fixed = matches!(value, Cow::Borrowed(_));
+            push(path, name, fixed, NAME);
             path.push('=');
-            push(path, value, VALUE);
+            push(path, value, fixed, VALUE);
         }
     }
 }
 
 /// Appends a part of a parameter, encoded unless it is fixed.
-fn push(path: &mut String, part: &Cow<'static, str>, kept: &'static AsciiSet) {
-    match part {
-        Cow::Borrowed(fixed) => path.push_str(fixed),
-        Cow::Owned(text) => path.extend(utf8_percent_encode(text, kept)),
+fn push(path: &mut String, part: &str, fixed: bool, kept: &'static AsciiSet) {
+    if fixed {
+        path.push_str(part);
+    } else {
+        path.extend(utf8_percent_encode(part, kept));
     }
 }
 
