@@ -26,6 +26,7 @@ mod neighbour;
 mod running;
 mod tenants;
 mod throttled;
+mod unthrottled;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ const MEASUREMENTS: &[Measurement] = &[
     measurement("running", running::run, 3),
     measurement("growth", growth::run, 3),
     measurement("throttled", throttled::run, 3),
+    measurement("unthrottled", unthrottled::run, 3),
     measurement("neighbour", neighbour::run, 3),
     measurement("history", history::run, 1),
 ];

@@ -1,4 +1,7 @@
 //! A customer at its limit: 5,000 reads through a budget of 2,500 units in ten seconds, 64 at a time.
+//!
+//! Two hundredths of a limit are left unused, which costs 0.2 s once, however many the reads: with fewer of them it is a
+//! larger part of the whole.
 
 use std::time::Instant;
 
@@ -14,7 +17,7 @@ const SECONDS: u64 = 10;
 const AT_ONCE: u64 = 64;
 
 pub(crate) fn run(scale: Scale) -> Vec<Figure> {
-    runtime().block_on(reads(scale.of(3_000, 5_000)))
+    runtime().block_on(reads(scale.of(4_000, 5_000)))
 }
 
 async fn reads(count: u64) -> Vec<Figure> {

@@ -4,5 +4,6 @@
 
 pub(crate) mod answering;
 pub(crate) mod bare_log;
+pub(crate) mod customers;
 pub(crate) mod percentiles;
 pub(crate) mod stage;

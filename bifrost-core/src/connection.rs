@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -250,6 +250,8 @@ struct Inner {
     settings: Arc<ConnectionSettings>,
     tokens: Arc<dyn TokenSource>,
     integration: Arc<dyn Integration>,
+    /// The token by default, once somebody asked for it: it follows from settings that never change here.
+    default_token: OnceLock<TokenKey>,
 }
 
 impl Connection {
@@ -263,7 +265,8 @@ impl Connection {
         tokens: Arc<dyn TokenSource>,
         integration: Arc<dyn Integration>,
     ) -> Self {
-        Self(Arc::new(Inner { tenant, id, execution, settings, tokens, integration }))
+        let default_token = OnceLock::new();
+        Self(Arc::new(Inner { tenant, id, execution, settings, tokens, integration, default_token }))
     }
 
     /// The tenant it belongs to.
@@ -286,6 +289,11 @@ impl Connection {
         &self.0.settings
     }
 
+    /// The same, for who keeps it for longer than a call.
+    pub fn shared_settings(&self) -> &Arc<ConnectionSettings> {
+        &self.0.settings
+    }
+
     /// Where its tokens come from.
     pub fn tokens(&self) -> &dyn TokenSource {
         self.0.tokens.as_ref()
@@ -293,7 +301,7 @@ impl Connection {
 
     /// The token a call over it uses unless the call names another.
     pub fn default_token(&self) -> TokenKey {
-        self.0.integration.default_token(&self.0.settings)
+        self.0.default_token.get_or_init(|| self.0.integration.default_token(&self.0.settings)).clone()
     }
 
     /// Checks that this connection leads to `provider`.

@@ -111,6 +111,12 @@ impl Token {
         freshness(self.0.issued_at, self.0.expires_at, now, jitter)
     }
 
+    /// Whether it may still be used: what [`Token::freshness`] says, without asking when to renew it.
+    #[inline]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        !is_expired(self.0.expires_at, now)
+    }
+
     /// When to renew it.
     pub fn refresh_at(&self, jitter: f64) -> Timestamp {
         refresh_at(self.0.issued_at, self.0.expires_at, jitter)
@@ -140,11 +146,16 @@ pub fn refresh_at(issued_at: Timestamp, expires_at: Timestamp, jitter: f64) -> T
     expires_at.saturating_sub(ahead).saturating_add(spread)
 }
 
-/// Decides about a token by its times alone. The last two seconds count as expired: a request sent then would arrive
-/// too late.
-pub fn freshness(issued_at: Timestamp, expires_at: Timestamp, now: Timestamp, jitter: f64) -> Freshness {
+/// The last two seconds count as expired: a request sent then would arrive too late.
+#[inline]
+fn is_expired(expires_at: Timestamp, now: Timestamp) -> bool {
     const MARGIN: Duration = Duration::from_secs(2);
-    if now.saturating_add(MARGIN) >= expires_at {
+    now.saturating_add(MARGIN) >= expires_at
+}
+
+/// Decides about a token by its times alone. The last two seconds count as expired.
+pub fn freshness(issued_at: Timestamp, expires_at: Timestamp, now: Timestamp, jitter: f64) -> Freshness {
+    if is_expired(expires_at, now) {
         Freshness::Expired
     } else if now >= refresh_at(issued_at, expires_at, jitter) {
         Freshness::RefreshDue
@@ -260,6 +271,13 @@ pub struct ExchangeFailure {
 /// Where the outbound stack gets tokens: implemented by the connection actor's handle.
 #[async_trait]
 pub trait TokenSource: Send + Sync + fmt::Debug + 'static {
+    /// A token that is there and live now: what every call asks first. It waits for nobody and allocates nothing;
+    /// `None` where one has to be asked for with [`TokenSource::token`].
+    fn live(&self, key: &TokenKey) -> Option<Token> {
+        let _ = key;
+        None
+    }
+
     /// A token that is live now. Fresh ones are read without waiting for anybody.
     ///
     /// # Errors
@@ -293,9 +311,11 @@ mod tests {
         #[test]
         fn a_token_is_fresh_then_due_then_expired(lifetime in 10_000_i64..100_000_000, jitter in 0.0..1.0_f64) {
             let (issued, expires) = (Timestamp::from_millis(0), Timestamp::from_millis(lifetime));
+            let token = Token::new("t".into(), issued, expires, 1);
             let mut last = 0;
             for step in 0..200 {
                 let now = Timestamp::from_millis(lifetime * step / 150);
+                prop_assert_eq!(token.is_live(now), token.freshness(now, jitter) != Freshness::Expired);
                 let stage = match freshness(issued, expires, now, jitter) {
                     Freshness::Fresh => 0,
                     Freshness::RefreshDue => 1,

@@ -1,11 +1,13 @@
 //! Secrets: a type that can be passed around, filled in at send time, and never printed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A piece of text that must not be seen: no `Display`, no `Serialize`, `Debug` prints stars, memory is wiped on drop.
+/// A piece of text that must not be seen: no `Display`, no `Serialize`, `Debug` prints stars. A clone shares the text,
+/// so that it stands in memory once; the last one that is dropped wipes it.
 ///
 /// ```
 /// use bifrost_core::Secret;
@@ -15,12 +17,12 @@ use zeroize::Zeroizing;
 /// assert_eq!(secret.expose(), "hunter2");
 /// ```
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
     /// Takes `text` in.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(Arc::new(Zeroizing::new(text.into())))
     }
 
     /// The text, for the one place that sends or seals it.

@@ -1,5 +1,6 @@
 //! What the typed clients share: requests built without I/O, and answers read into types.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bifrost_core::{Error, ErrorKind, Result, Retry};
@@ -24,7 +25,7 @@ const MOST_DECODINGS: usize = 8;
 
 /// Query parameters in the order they were added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query(Vec<(String, String)>);
+pub struct Query(Vec<(Cow<'static, str>, Cow<'static, str>)>);
 
 impl Query {
     /// No parameter.
@@ -36,7 +37,15 @@ impl Query {
     #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "callers pass numbers and flags as they are")]
     pub fn with(mut self, name: impl Into<String>, value: impl ToString) -> Self {
-        self.0.push((name.into(), value.to_string()));
+        self.0.push((Cow::Owned(name.into()), Cow::Owned(value.to_string())));
+        self
+    }
+
+    /// Adds a parameter that is the same in every call, and written as it appears in a URL: it is not encoded.
+    #[cfg(feature = "graph")]
+    #[must_use]
+    pub(crate) fn with_fixed(mut self, name: &'static str, value: &'static str) -> Self {
+        self.0.push((Cow::Borrowed(name), Cow::Borrowed(value)));
         self
     }
 
@@ -52,23 +61,34 @@ impl Query {
     /// The value of the first parameter of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
+        found.map(|(_, value)| value.as_ref())
     }
 
     /// Names and values, not encoded.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// Appends the parameters to `path`.
     fn append_to(&self, path: &mut String) {
+        path.reserve(self.0.iter().map(|(name, value)| name.len() + value.len() + 2).sum());
         for (position, (name, value)) in self.0.iter().enumerate() {
             let first = position == 0 && !path.contains('?');
             path.push(if first { '?' } else { '&' });
-            path.extend(utf8_percent_encode(name, NAME));
+            let fixed = matches!(value, Cow::Borrowed(_));
+            push(path, name, fixed, NAME);
             path.push('=');
-            path.extend(utf8_percent_encode(value, VALUE));
+            push(path, value, fixed, VALUE);
         }
+    }
+}
+
+/// Appends a part of a parameter, encoded unless it is fixed.
+fn push(path: &mut String, part: &str, fixed: bool, kept: &'static AsciiSet) {
+    if fixed {
+        path.push_str(part);
+    } else {
+        path.extend(utf8_percent_encode(part, kept));
     }
 }
 
@@ -280,5 +300,13 @@ mod tests {
         let query = Query::new().with("$filter", "a eq 'x&y=1#z+%'").with("$top", 5);
         let request = bare(Method::GET, "/users", &query).unwrap();
         assert_eq!(request.uri(), "/users?$filter=a%20eq%20%27x%26y%3D1%23z%2B%25%27&$top=5");
+    }
+
+    #[cfg(feature = "graph")]
+    #[test]
+    fn what_is_fixed_needs_no_encoding() {
+        let select = crate::graph::User::select();
+        let fixed = bare(Method::GET, "/users", &Query::new().with_fixed("$select", select)).unwrap();
+        assert_eq!(fixed.uri(), bare(Method::GET, "/users", &Query::new().with("$select", select)).unwrap().uri());
     }
 }

@@ -1,6 +1,5 @@
 //! The connection actor at work on one message: the protocol, step by step.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -438,7 +437,7 @@ impl<'a> AtWork<'a> {
         let live = if self.book.record.enabled {
             self.book.tokens.iter().map(|(key, record)| (key.clone(), record.to_token())).collect()
         } else {
-            HashMap::new()
+            Vec::new()
         };
         self.published.show_tokens(live);
     }

@@ -1,29 +1,29 @@
 //! What a connection shows without being asked: live tokens and its status. Reading them is no message.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use bifrost_core::Timestamp;
+use bifrost_core::Clock;
 use bifrost_core::connection::ConnectionStatus;
-use bifrost_core::credential::{Freshness, Token, TokenKey};
+use bifrost_core::credential::{Token, TokenKey};
 
 /// The published state of one connection. It outlives the actor.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
-    tokens: ArcSwap<HashMap<TokenKey, Token>>,
+    /// A connection has one or two: to compare their names is quicker than to hash one.
+    tokens: ArcSwap<Vec<(TokenKey, Token)>>,
     status: ArcSwapOption<ConnectionStatus>,
     owned: AtomicBool,
 }
 
 impl Published {
     /// A token that may still be used.
-    pub(crate) fn live_token(&self, key: &TokenKey, now: Timestamp) -> Option<Token> {
+    pub(crate) fn live_token(&self, key: &TokenKey, clock: &dyn Clock) -> Option<Token> {
         let tokens = self.tokens.load();
-        let token = tokens.get(key)?;
+        let (_, token) = tokens.iter().find(|(known, _)| known == key)?;
         // The actor renews ahead of expiry by itself: whoever reads needs to know only whether it is over.
-        (token.freshness(now, 0.0) != Freshness::Expired).then(|| token.clone())
+        token.is_live(clock.now()).then(|| token.clone())
     }
 
     /// Whether an actor has worked on this connection before.
@@ -37,7 +37,7 @@ impl Published {
     }
 
     /// Shows these tokens, and no others.
-    pub(crate) fn show_tokens(&self, tokens: HashMap<TokenKey, Token>) {
+    pub(crate) fn show_tokens(&self, tokens: Vec<(TokenKey, Token)>) {
         self.tokens.store(Arc::new(tokens));
     }
 

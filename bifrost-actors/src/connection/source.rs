@@ -79,8 +79,12 @@ impl ConnectionTokens {
 
 #[async_trait]
 impl TokenSource for ConnectionTokens {
+    fn live(&self, key: &TokenKey) -> Option<Token> {
+        self.published.load().live_token(key, self.hub.clock.as_ref())
+    }
+
     async fn token(&self, key: &TokenKey) -> Result<Token> {
-        match self.published.load().live_token(key, self.hub.clock.now()) {
+        match self.live(key) {
             Some(token) => Ok(token),
             None => self.acquire(key, None).await,
         }

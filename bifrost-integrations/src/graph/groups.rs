@@ -209,7 +209,7 @@ pub mod requests {
     /// # Errors
     /// `InvalidInput` for an empty id.
     pub fn get(id: &str) -> Result<Outbound> {
-        read(&path(id)?, ONE, &Query::new().with("$select", Group::SELECT.join(",")))
+        read(&path(id)?, ONE, &Query::new().with_fixed("$select", Group::select()))
     }
 
     /// `GET /groups/{id}/members`.

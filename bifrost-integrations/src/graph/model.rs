@@ -2,6 +2,8 @@
 //!
 //! Types: <https://learn.microsoft.com/graph/api/resources/user>, `…/group`, `…/directoryobject`.
 
+use std::sync::LazyLock;
+
 use bifrost_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -88,6 +90,12 @@ impl User {
         "assignedLicenses",
     ];
 
+    /// The same as one text.
+    pub(crate) fn select() -> &'static str {
+        static TEXT: LazyLock<String> = LazyLock::new(|| User::SELECT.join(","));
+        &TEXT
+    }
+
     /// Whether a licence of this SKU is assigned, directly or through a group.
     pub fn has_license(&self, sku: Uuid) -> bool {
         self.assigned_licenses.iter().any(|license| license.sku_id == sku)
@@ -152,6 +160,12 @@ impl Group {
         "createdDateTime",
         "onPremisesSyncEnabled",
     ];
+
+    /// The same as one text.
+    pub(crate) fn select() -> &'static str {
+        static TEXT: LazyLock<String> = LazyLock::new(|| Group::SELECT.join(","));
+        &TEXT
+    }
 
     /// Why members cannot be changed through Graph, if they cannot
     /// (<https://learn.microsoft.com/graph/api/resources/groups-overview>).

@@ -153,7 +153,7 @@ pub mod requests {
     /// # Errors
     /// `InvalidInput` for an empty id.
     pub fn get(id_or_upn: &str) -> Result<Outbound> {
-        let query = Query::new().with("$select", User::SELECT.join(","));
+        let query = Query::new().with_fixed("$select", User::select());
         read(&path(id_or_upn)?, ONE, &query)
     }
 

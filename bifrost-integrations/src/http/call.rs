@@ -1,8 +1,9 @@
 //! One call through the stack, from its first attempt to its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bifrost_core::credential::{Freshness, Token, TokenKey};
+use bifrost_core::credential::{Token, TokenKey};
 use bifrost_core::integration::{CallRecord, Outbound, Safety};
 use bifrost_core::time::within;
 use bifrost_core::{Connection, ConnectionId, Error, ErrorKind, Result, Retry, TenantId, Timestamp};
@@ -17,7 +18,7 @@ use super::retry::{Progress, RetryDecision};
 use super::sharing::Deadline;
 use super::stack::{Anonymous, Carries, FollowRedirects, Inner};
 use super::target;
-use super::transport::{Limits, TransportErrorKind, send_in_time};
+use super::transport::{Limits, TransportErrorKind, answered_in_time};
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: u32 = 3;
@@ -31,7 +32,7 @@ pub(super) struct Call<'a> {
     peer: (TenantId, ConnectionId),
     path: BudgetPath,
     base: &'a Url,
-    url: Url,
+    url: Arc<Url>,
     /// False once a redirect has led to another host, and for anonymous calls.
     authorized: bool,
     deadline: &'a Deadline,
@@ -57,10 +58,10 @@ impl<'a> Call<'a> {
         stack: &'a Inner,
         connection: &'a Connection,
         outbound: &'a Outbound,
+        url: Arc<Url>,
         deadline: &'a Deadline,
     ) -> Result<Self> {
         let base = target::base_url(connection, stack.config.base_url.as_ref())?;
-        let url = target::resolve(base, outbound.request.uri())?;
         let authorized = outbound.request.extensions().get::<Anonymous>().is_none();
         if authorized {
             target::expect_same_origin(base, &url)?;
@@ -123,9 +124,10 @@ impl<'a> Call<'a> {
 
     /// Sends one request, and tells budget, statistics and logs how it ended.
     async fn send(&mut self, request: Request<Bytes>, permit: Permit, token: Option<&Token>) -> Ended {
-        let (transport, clock) = (self.stack.transport.as_ref(), self.stack.clock.as_ref());
+        let (clock, limits) = (self.stack.clock.as_ref(), self.limits());
         let (sent_at, started, waited) = (clock.now(), clock.monotonic(), permit.waited());
-        let answered = send_in_time(transport, clock, request, self.limits()).await;
+        let sending = self.stack.transport.send_to(&self.url, request, limits);
+        let answered = answered_in_time(clock, limits.timeout, sending).await;
         let latency = clock.monotonic().saturating_sub(started);
         let mut record = self.record(sent_at, waited, latency);
         self.status = answered.as_ref().ok().map(Response::status);
@@ -247,8 +249,9 @@ impl<'a> Call<'a> {
     async fn token(&self) -> Result<Token> {
         // A call may wait for the budget for longer than a token lives.
         let now = self.stack.clock.now();
-        match self.replaced.as_ref().filter(|token| token.freshness(now, 0.0) != Freshness::Expired) {
-            Some(token) => Ok(token.clone()),
+        let replaced = self.replaced.as_ref().filter(|token| token.is_live(now)).cloned();
+        match replaced.or_else(|| self.connection.tokens().live(&self.key)) {
+            Some(token) => Ok(token),
             None => self.patiently(|| self.connection.tokens().token(&self.key)).await,
         }
     }
@@ -315,10 +318,11 @@ impl<'a> Call<'a> {
             headers.insert(header::AUTHORIZATION, bearer(token)?);
         }
         if let Safety::Keyed { header, key } = &self.outbound.safety {
-            headers.insert(header.clone(), visible(key, "the idempotency key")?);
+            headers.insert(header.clone(), visible(key.clone(), "the idempotency key")?);
         }
         if let Some(name) = &self.stack.config.request_id {
-            headers.insert(name.clone(), visible(&self.stack.request_id(), "the request id")?);
+            let id = self.stack.ids.next().hyphenated().to_string();
+            headers.insert(name.clone(), visible(id, "the request id")?);
         }
         Ok(request)
     }
@@ -344,7 +348,7 @@ impl<'a> Call<'a> {
         };
         self.redirects += 1;
         self.authorized &= target::same_origin(self.base, &next);
-        self.url = next;
+        self.url = Arc::new(next);
         Ended::Again
     }
 
@@ -438,12 +442,12 @@ fn to_uri(url: &Url) -> Result<http::Uri> {
 }
 
 fn bearer(token: &Token) -> Result<HeaderValue> {
-    let mut value = visible(&format!("Bearer {}", token.access().expose()), "the access token")?;
+    let mut value = visible(["Bearer ", token.access().expose()].concat(), "the access token")?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn visible(text: &str, what: &str) -> Result<HeaderValue> {
-    HeaderValue::from_str(text)
+fn visible(text: String, what: &str) -> Result<HeaderValue> {
+    HeaderValue::try_from(text)
         .map_err(|_| Error::invalid("call provider", format!("{what} holds characters that no header may hold")))
 }

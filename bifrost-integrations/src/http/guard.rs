@@ -62,8 +62,11 @@ pub fn door(url: &Url, private_hosts: &[String]) -> Result<Door, &'static str> {
 }
 
 fn is_listed(host: &str, private_hosts: &[String]) -> bool {
-    let bare = |name: &str| name.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
-    private_hosts.iter().any(|listed| bare(listed) == bare(host))
+    private_hosts.iter().any(|listed| bare(listed).eq_ignore_ascii_case(bare(host)))
+}
+
+fn bare(name: &str) -> &str {
+    name.trim_matches(['[', ']']).trim_end_matches('.')
 }
 
 /// What an address belongs to, after the IANA special-purpose registries (RFC 6890) and the metadata services of the

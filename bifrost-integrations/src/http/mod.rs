@@ -16,6 +16,7 @@ mod counters;
 pub mod guard;
 mod health;
 pub mod redact;
+mod request_ids;
 pub mod retry;
 pub mod retry_after;
 #[cfg(feature = "testing")]

@@ -14,8 +14,8 @@
 //! The list holds what is under way and nothing else: a call takes itself out when it ends, however it ends.
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
-use std::sync::{Arc, PoisonError};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::Duration;
 
 use bifrost_core::credential::TokenKey;
@@ -62,8 +62,12 @@ impl Flights {
         let now = clock.monotonic();
         let mut underway = self.lock();
         let calls = underway.entry(key.peer.clone()).or_default();
-        if let Some(joined) = calls.get(&key).and_then(|flight| flight.join(now, until)) {
-            return joined;
+        if let Some(flight) = calls.get(&key) {
+            if let Some(joined) = flight.join(now, until) {
+                return joined;
+            }
+            // An entry in the way would keep its key, and with it the wrong call's name.
+            calls.remove(&key);
         }
         let (key, deadline) = (Arc::new(key), Arc::new(Deadline::at(until)));
         let landing = Landing { flights: self.clone(), key: Arc::clone(&key) };
@@ -74,8 +78,6 @@ impl Flights {
         };
         let call = call.boxed().shared();
         if let Some(weak) = call.downgrade() {
-            // An entry in the way would keep its key, and with it the wrong call's name.
-            calls.remove(&key);
             calls.insert(key, Flight { call: weak, deadline: Arc::clone(&deadline) });
         }
         Joined { call, deadline, until, first: true }
@@ -185,11 +187,13 @@ impl Drop for Writing {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Key {
     peer: Peer,
-    url: Url,
+    url: Arc<Url>,
+    /// The hash of `url`, which is long and looked up with more than once.
+    hash: u64,
     headers: HeaderMap,
     token: Option<TokenKey>,
     application: Option<Arc<str>>,
-    settings: ConnectionSettings,
+    settings: Arc<ConnectionSettings>,
     follows: bool,
     endpoint: &'static str,
     resource: Option<String>,
@@ -197,38 +201,41 @@ pub(super) struct Key {
 
 impl Key {
     /// The key of a request to `url`; `None` when it must go by itself.
-    pub(super) fn of(
-        connection: &Connection,
-        outbound: &Outbound,
-        url: impl FnOnce() -> Result<Url>,
-    ) -> Result<Option<Self>> {
+    pub(super) fn of(connection: &Connection, outbound: &Outbound, url: &Arc<Url>) -> Option<Self> {
         let request = &outbound.request;
         let plain = request.method() == Method::GET && request.body().is_empty();
         if !plain || outbound.safety != Safety::Idempotent {
-            return Ok(None);
+            return None;
         }
         let extensions = request.extensions();
         let anonymous = extensions.get::<Anonymous>().is_some();
         let token = || outbound.token.clone().unwrap_or_else(|| connection.default_token());
-        Ok(Some(Self {
+        Some(Self {
             peer: peer(connection),
-            url: url()?,
+            url: Arc::clone(url),
+            hash: hash_of(url),
             headers: sent_headers(request.headers()),
             token: (!anonymous).then(token),
             application: connection.tokens().application(),
-            settings: connection.settings().clone(),
+            settings: Arc::clone(connection.shared_settings()),
             follows: extensions.get::<FollowRedirects>().is_some(),
             endpoint: outbound.endpoint,
             resource: outbound.resource.clone(),
-        }))
+        })
     }
 }
 
 impl Hash for Key {
     /// The rest tells the few apart that have the URL in common.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.url.hash(state);
+        self.hash.hash(state);
     }
+}
+
+/// The hash of a URL, by a key that nobody outside the process knows: what is in a URL may come from anybody.
+fn hash_of(url: &Url) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one(url.as_str())
 }
 
 fn peer(connection: &Connection) -> Peer {

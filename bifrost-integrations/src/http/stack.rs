@@ -12,6 +12,7 @@ use bifrost_core::integration::{CallObserver, IntegrationSnapshot, Outbound, Pro
 use bifrost_core::{Clock, Connection, Entropy, Error, Result, Secret};
 use bytes::Bytes;
 use tracing::Instrument as _;
+use url::Url;
 
 use super::budget::Budget;
 use super::call::Call;
@@ -19,6 +20,7 @@ use super::classify::{Classifier, StatusClassifier};
 use super::config::StackConfig;
 use super::counters::Counters;
 use super::health::Health;
+use super::request_ids::RequestIds;
 use super::sharing::{Deadline, Flights, Key};
 use super::target;
 use super::transport::Transport;
@@ -71,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) health: Health,
     pub(crate) counters: Counters,
     pub(crate) flights: Flights,
+    pub(super) ids: RequestIds,
 }
 
 impl HttpStack {
@@ -104,41 +107,41 @@ impl HttpStack {
             provider = %self.0.descriptor.id,
             endpoint = outbound.endpoint,
         );
+        let (endpoint, outbound) = (outbound.endpoint, Arc::new(outbound));
         let call = async {
             let mut answer = self.answer(connection, &outbound).await?;
             // Whoever reads the body has to know what an unreadable one leaves in doubt.
             answer.extensions_mut().insert(outbound.request.method().clone());
             Ok(answer)
         };
-        call.instrument(span).await.map_err(|error| self.located(error, connection, outbound.endpoint))
+        call.instrument(span).await.map_err(|error| self.located(error, connection, endpoint))
     }
 
     /// Joins an identical read that is under way, or calls.
-    async fn answer(&self, connection: &Connection, outbound: &Outbound) -> Result<http::Response<Bytes>> {
+    async fn answer(&self, connection: &Connection, outbound: &Arc<Outbound>) -> Result<http::Response<Bytes>> {
         let until = self.0.until(outbound);
-        let url = || {
-            let base = target::base_url(connection, self.0.config.base_url.as_ref())?;
-            target::resolve(base, outbound.request.uri())
-        };
-        if let Some(key) = Key::of(connection, outbound, url)? {
-            return self.share(key, connection, outbound, until).await;
+        let base = target::base_url(connection, self.0.config.base_url.as_ref())?;
+        let url = Arc::new(target::resolve(base, outbound.request.uri())?);
+        if let Some(key) = Key::of(connection, outbound, &url) {
+            return self.share(key, connection, outbound, url, until).await;
         }
         let _writing = (!outbound.request.method().is_safe()).then(|| self.0.flights.writing(connection));
-        Call::new(&self.0, connection, outbound, &Deadline::at(until))?.run().await
+        Call::new(&self.0, connection, outbound, url, &Deadline::at(until))?.run().await
     }
 
     async fn share(
         &self,
         key: Key,
         connection: &Connection,
-        outbound: &Outbound,
+        outbound: &Arc<Outbound>,
+        url: Arc<Url>,
         until: Duration,
     ) -> Result<http::Response<Bytes>> {
         let clock = self.0.clock.as_ref();
         let start = |deadline: Arc<Deadline>| {
-            let (stack, connection, outbound) = (Arc::clone(&self.0), connection.clone(), outbound.clone());
+            let (stack, connection, outbound) = (Arc::clone(&self.0), connection.clone(), Arc::clone(outbound));
             // Whoever drives the call, its attempts belong to the span of the caller who started it.
-            async move { Call::new(&stack, &connection, &outbound, &deadline)?.run().await }.in_current_span()
+            async move { Call::new(&stack, &connection, &outbound, url, &deadline)?.run().await }.in_current_span()
         };
         let joined = self.0.flights.join(key, clock, until, start);
         if !joined.is_first() {
@@ -187,13 +190,6 @@ impl Inner {
     /// When a call that starts now ends at the latest.
     fn until(&self, outbound: &Outbound) -> Duration {
         self.clock.monotonic().saturating_add(outbound.deadline.unwrap_or(self.config.deadline))
-    }
-
-    /// A new id for one request: a UUID of version 4.
-    pub(crate) fn request_id(&self) -> String {
-        let mut random = [0_u8; 16];
-        self.entropy.fill(&mut random);
-        uuid::Builder::from_random_bytes(random).into_uuid().to_string()
     }
 }
 
@@ -246,6 +242,7 @@ impl HttpStackBuilder {
         let limits = self.descriptor.limits.clone();
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let budget = Budget::new(limits, &self.config.retry, clock, entropy);
+        let ids = RequestIds::new(Arc::clone(&self.entropy));
         Ok(HttpStack(Arc::new(Inner {
             descriptor: self.descriptor,
             config: self.config,
@@ -257,6 +254,7 @@ impl HttpStackBuilder {
             health: Health::default(),
             counters: Counters::new(self.observer),
             flights: Flights::default(),
+            ids,
         })))
     }
 

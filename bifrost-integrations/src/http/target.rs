@@ -63,9 +63,12 @@ pub(super) fn expect_same_origin(base: &Url, url: &Url) -> Result<()> {
         .next_action("check `base_url` of the connection: providers hand out links to their own host only"))
 }
 
-/// True when scheme, host and port are the same.
+/// True when scheme, host and port are the same, and the scheme is one that has an origin.
 pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
-    one.origin() == other.origin()
+    matches!(one.scheme(), "http" | "https")
+        && one.scheme() == other.scheme()
+        && one.host() == other.host()
+        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 fn refused(message: &str) -> Error {

@@ -21,7 +21,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use url::Url;
 
-pub(crate) use self::contract::send_in_time;
+pub(crate) use self::contract::answered_in_time;
 pub use self::contract::{Limits, Transport, TransportError, TransportErrorKind};
 use super::guard::{self, Door};
 
@@ -29,8 +29,9 @@ use super::guard::{self, Door};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How many idle connections to a host are kept.
-const IDLE_PER_HOST: usize = 16;
+/// How many idle connections to a host are kept: a peer without HTTP/2 has one for each call under way, and to make them
+/// again, TLS included, costs more than to keep them.
+const IDLE_PER_HOST: usize = 64;
 /// Header fields and bytes a peer may send at all, whatever the limits of a request; hyper stops reading there.
 const MAX_HEADERS: usize = 256;
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
@@ -111,19 +112,34 @@ impl Transport for ReqwestTransport {
         request: http::Request<Bytes>,
         limits: Limits<'_>,
     ) -> Result<http::Response<Bytes>, TransportError> {
-        let (parts, body) = request.into_parts();
-        let url = Url::parse(&parts.uri.to_string())
+        let url = Url::parse(&request.uri().to_string())
             .map_err(|_| TransportError::new(TransportErrorKind::Blocked, "the request's URI is no URL"))?;
-        let door = guard::door(&url, limits.private_hosts)
+        self.send_to(&url, request, limits).await
+    }
+
+    async fn send_to(
+        &self,
+        url: &Url,
+        request: http::Request<Bytes>,
+        limits: Limits<'_>,
+    ) -> Result<http::Response<Bytes>, TransportError> {
+        let door = guard::door(url, limits.private_hosts)
             .map_err(|reason| TransportError::new(TransportErrorKind::Blocked, reason))?;
         let client = match door {
             Door::Public => &self.public,
             Door::Private => &self.private,
         };
-        let sending = client.request(parts.method, url).headers(parts.headers).body(body);
-        let response = sending.send().await.map_err(failed)?;
+        let response = client.execute(outgoing(url, request)).await.map_err(failed)?;
         read(response, limits).await
     }
+}
+
+fn outgoing(url: &Url, request: http::Request<Bytes>) -> reqwest::Request {
+    let (parts, body) = request.into_parts();
+    let mut outgoing = reqwest::Request::new(parts.method, url.clone());
+    *outgoing.headers_mut() = parts.headers;
+    *outgoing.body_mut() = Some(body.into());
+    outgoing
 }
 
 /// Reads an answer within its limits; the body's bytes are counted as they come out of decompression.

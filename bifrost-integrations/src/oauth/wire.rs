@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::endpoint::{ClientAuth, TokenEndpoint};
 use crate::http::stack::HttpStack;
-use crate::http::transport::{Limits, TransportError, send_in_time};
+use crate::http::transport::{Limits, TransportError, answered_in_time};
 
 /// The largest answer of a token endpoint, in bytes. Tokens with many groups in them reach some ten thousand.
 const MAX_ANSWER: usize = 256 * 1024;
@@ -145,8 +145,8 @@ impl Wire {
             timeout: inner.config.attempt_timeout,
             private_hosts: &self.private_hosts,
         };
-        let response =
-            send_in_time(inner.transport.as_ref(), inner.clock.as_ref(), request.map(Bytes::from), limits).await?;
+        let sending = inner.transport.send(request.map(Bytes::from), limits);
+        let response = answered_in_time(inner.clock.as_ref(), limits.timeout, sending).await?;
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen {
             status: response.status(),
             headers: response.headers().clone(),

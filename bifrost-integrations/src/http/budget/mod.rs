@@ -85,13 +85,15 @@ impl Budget {
     /// `Throttled`, at once where it is known that the wait would be longer; `Overloaded` when too many of the tenant's
     /// requests wait already.
     pub async fn acquire(&self, path: &BudgetPath, cost: Cost, limit: Duration) -> Result<Permit> {
-        let started = self.0.clock.monotonic();
-        let ticket = self.enter(path, cost, limit)?;
+        let ticket = match self.enter(path, cost, limit)? {
+            Entered::Gone(permit) => return Ok(permit),
+            Entered::Waiting(ticket) => ticket,
+        };
         let waits = ticket.slot.grant().is_none();
         if waits && within(self.0.clock.as_ref(), limit, ticket.wait()).await.is_none() {
             return Err(self.too_late(path, cost, limit));
         }
-        let waited = self.0.clock.monotonic().saturating_sub(started);
+        let waited = self.0.clock.monotonic().saturating_sub(ticket.since);
         Ok(ticket.into_permit(waited))
     }
 
@@ -106,9 +108,12 @@ impl Budget {
         self.0.lock().tree.len()
     }
 
-    fn enter(&self, path: &BudgetPath, cost: Cost, limit: Duration) -> Result<Ticket> {
+    fn enter(&self, path: &BudgetPath, cost: Cost, limit: Duration) -> Result<Entered> {
         let now = self.0.clock.monotonic();
         let mut state = self.0.lock();
+        if let Some(trials) = state.pass_alone(path, cost, now) {
+            return Ok(Entered::Gone(self.permit(path, cost, trials)));
+        }
         if let Some(opens_at) = state.tree.opens_at(path, cost, now).filter(|at| *at > now + limit) {
             return Err(throttled("the provider has asked to wait longer than the call's deadline", opens_at - now));
         }
@@ -124,7 +129,12 @@ impl Budget {
         let slot = Slot::new(path.clone(), cost);
         group.push(Arc::clone(&slot));
         group.pass_and_rearm(tree, now);
-        Ok(Ticket { shared: Arc::clone(&self.0), slot, taken: false })
+        Ok(Entered::Waiting(Ticket { shared: Arc::clone(&self.0), slot, since: now, taken: false }))
+    }
+
+    /// The permit of a request that need not wait.
+    fn permit(&self, path: &BudgetPath, cost: Cost, trials: Vec<LimitScope>) -> Permit {
+        Permit { shared: Arc::clone(&self.0), path: path.clone(), cost, trials, waited: Duration::ZERO }
     }
 
     fn too_late(&self, path: &BudgetPath, cost: Cost, limit: Duration) -> Error {
@@ -162,6 +172,16 @@ impl Shared {
 }
 
 impl State {
+    /// Lets a request go at once if it may and nobody waits for what its application shares, who would have to be asked
+    /// first whose turn it is. Returns the nodes that it is the trial of.
+    fn pass_alone(&mut self, path: &BudgetPath, cost: Cost, now: Duration) -> Option<Vec<LimitScope>> {
+        if self.groups.contains_key(path.app()) {
+            return None;
+        }
+        self.tree.check(path, cost, now).ok()?;
+        Some(self.tree.take(path, cost, now))
+    }
+
     /// Looks again at what waits with `path`, whose node has changed.
     fn changed(&mut self, path: &BudgetPath, now: Duration) {
         let State { tree, groups } = self;
@@ -184,10 +204,17 @@ impl Group {
     }
 }
 
+/// What becomes of a request at first.
+enum Entered {
+    Gone(Permit),
+    Waiting(Ticket),
+}
+
 /// A place in the queue; dropping it leaves the queue.
 struct Ticket {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
+    since: Duration,
     taken: bool,
 }
 

@@ -142,13 +142,18 @@ impl Tree {
 
     /// Takes what a request costs at every node of its path; returns the nodes that it is the trial of.
     pub(super) fn take(&mut self, path: &BudgetPath, cost: Cost, now: Duration) -> Vec<LimitScope> {
+        if now >= self.sweep_by {
+            self.sweep(now);
+        }
         let mut trials = Vec::new();
         for key in &path.0.nodes {
-            let limited = self.limits.iter().any(|limit| limit.scope == key.scope());
-            if !limited && !self.nodes.contains_key(key) {
-                continue;
-            }
-            if self.node(key, now).take(cost, now) {
+            let limited = || self.limits.iter().any(|limit| limit.scope == key.scope());
+            let trial = match self.nodes.get_mut(key) {
+                Some(node) => node.take(cost, now),
+                None if limited() => self.node(key, now).take(cost, now),
+                None => continue,
+            };
+            if trial {
                 trials.push(key.scope());
             }
         }

@@ -39,13 +39,15 @@ fn peer_name() -> super::Peer {
 }
 
 fn key() -> Key {
+    let url: Arc<Url> = Arc::new("https://graph.example/users".parse().unwrap());
     Key {
         peer: peer_name(),
-        url: "https://graph.example/users".parse().unwrap(),
+        hash: hash_of(&url),
+        url,
         headers: HeaderMap::new(),
         token: None,
         application: None,
-        settings: ConnectionSettings::new(ProviderId::new("graph").unwrap()),
+        settings: Arc::new(ConnectionSettings::new(ProviderId::new("graph").unwrap())),
         follows: false,
         endpoint: "/users",
         resource: None,

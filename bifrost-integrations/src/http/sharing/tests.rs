@@ -233,9 +233,10 @@ fn one_in_twenty_seconds() -> RateLimit {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_ends_with_its_deadline_says_why() {
     let world = world(ScriptedTransport::new());
-    let key = Key::of(&world.connection, &get("/users"), || Ok("https://api.example/".parse().unwrap()));
+    let url = Arc::new("https://api.example/".parse().unwrap());
+    let key = Key::of(&world.connection, &get("/users"), &url).unwrap();
     let (until, clock) = (Duration::from_secs(1), Arc::clone(&world.clock));
-    let joined = Flights::default().join(key.unwrap().unwrap(), world.clock.as_ref(), until, |_| async move {
+    let joined = Flights::default().join(key, world.clock.as_ref(), until, |_| async move {
         // A timer may be late by a moment.
         clock.sleep(until + Duration::from_millis(1)).await;
         Err(Error::internal("test", "the cause").source(std::fmt::Error))

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bifrost_core::Clock;
 use bifrost_core::time::within;
 use bytes::Bytes;
+use url::Url;
 
 /// What a peer may cost us, per request.
 #[derive(Debug, Clone, Copy)]
@@ -39,21 +40,34 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
         request: http::Request<Bytes>,
         limits: Limits<'_>,
     ) -> Result<http::Response<Bytes>, TransportError>;
+
+    /// The same when the request's URI was made of `url`, for transports that would read it as a URL again: that costs
+    /// more than all the stack does besides.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    async fn send_to(
+        &self,
+        url: &Url,
+        request: http::Request<Bytes>,
+        limits: Limits<'_>,
+    ) -> Result<http::Response<Bytes>, TransportError> {
+        let _ = url;
+        self.send(request, limits).await
+    }
 }
 
-/// Sends through `transport` and holds it to the time of `limits`, whether or not it does so itself.
+/// Holds what a transport's `sending` gives to `timeout`, whether or not the transport does so itself.
 ///
 /// # Errors
 /// As [`Transport::send`].
-pub(crate) async fn send_in_time(
-    transport: &dyn Transport,
+pub(crate) async fn answered_in_time(
     clock: &dyn Clock,
-    request: http::Request<Bytes>,
-    limits: Limits<'_>,
+    timeout: Duration,
+    sending: impl Future<Output = Result<http::Response<Bytes>, TransportError>>,
 ) -> Result<http::Response<Bytes>, TransportError> {
-    let sent = within(clock, limits.timeout, transport.send(request, limits)).await;
-    sent.unwrap_or_else(|| {
-        let message = format!("no complete answer within {:.1} s", limits.timeout.as_secs_f64());
+    within(clock, timeout, sending).await.unwrap_or_else(|| {
+        let message = format!("no complete answer within {:.1} s", timeout.as_secs_f64());
         Err(TransportError::new(TransportErrorKind::TimedOut, message))
     })
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::transport::send_in_time;
+use crate::http::transport::answered_in_time;
 
 const MAX_BODY: usize = 64 * 1024;
 
@@ -82,7 +82,7 @@ async fn get_from(
         private_hosts: &allowed,
     };
     let request = Request::builder().uri(url).body(Bytes::new()).unwrap();
-    send_in_time(transport, &SystemClock::new(), request, limits).await
+    answered_in_time(&SystemClock::new(), limits.timeout, transport.send(request, limits)).await
 }
 
 async fn ask(says: Says) -> Result<Response<Bytes>, TransportError> {
