@@ -53,6 +53,11 @@ const LINES: &[Line] = &[
         "Graph reads, 64 in flight, beside bare hyper",
         Some("graph read/bare hyper/64"),
     ),
+    rate(
+        "graph read/bare reqwest/64",
+        "the same with bare reqwest, beside bare hyper",
+        Some("graph read/bare hyper/64"),
+    ),
     time("history page of 50/0", "history page of 50, newest", Unit::Milliseconds),
     time("history page of 50/10000", "history page of 50, 10,000 deep", Unit::Milliseconds),
     time("history page of 50/19950", "history page of 50, the oldest", Unit::Milliseconds),
