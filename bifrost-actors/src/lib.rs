@@ -17,6 +17,7 @@
 mod alarms;
 mod config;
 mod connection;
+mod countdowns;
 mod directory;
 mod execution;
 mod exercise;

@@ -1,4 +1,5 @@
-//! Places to run: how many executions run at once in the hub and in each tenant, and whose turn it is.
+//! Places: how many executions run at once in the hub and in each tenant, and whose turn it is. Those who want to be
+//! accepted stand in another line of the same kind.
 //!
 //! Tenants with work waiting stand in a ring and get one place each per round, so a tenant with ten thousand queued
 //! executions delays another's single one by at most one turn.
@@ -30,7 +31,7 @@ struct Share {
     in_ring: bool,
 }
 
-/// A place to run; dropping it passes it on.
+/// A place; dropping it passes it on.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Slots,

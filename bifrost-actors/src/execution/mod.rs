@@ -106,9 +106,10 @@ impl Actor for ExecutionActor {
         let mut run = Running { myself: &myself, state };
         match message {
             // A caller that gave up has its answer in the store.
-            ExecutionMessage::Accept(reply) => match run.accept().await {
+            ExecutionMessage::Accept { turn, reply } => match run.accept().await {
                 Ok(()) => {
                     let _ = reply.send(Ok(()));
+                    drop(turn);
                     run.accepted().await?;
                 }
                 Err(error) => {

@@ -20,9 +20,10 @@ use super::message::ExecutionMessage;
 use super::place::Place;
 use super::state::{self, ExecutionActorState, Next, Returned};
 use super::{IdempotencyRecord, LEFT, idempotency_parts, request_hash};
+use crate::countdowns::Countdown;
 use crate::live::Ended;
 use crate::slots::Slot;
-use crate::task::{after, spawn};
+use crate::task::{Task, spawn};
 
 /// See the module.
 pub(super) struct Running<'a> {
@@ -68,8 +69,8 @@ impl Running<'_> {
             return self.cancel(Principal::System, child::PARENT_ENDED.to_owned()).await;
         }
         let now = self.state.tenant.hub.clock.now();
-        self.wait_for_start(now);
-        Ok(())
+        let granted = self.wait_for_start(now);
+        self.start_when_granted(granted).await
     }
 
     /// Goes on from the stored state.
@@ -104,21 +105,23 @@ impl Running<'_> {
         }
         // A wall clock that was set back since must not make it wait for what has passed before.
         let now = self.state.journal.taken_up_from().max(self.state.tenant.hub.clock.now());
-        self.wait_for_start(now);
-        Ok(())
+        let granted = self.wait_for_start(now);
+        self.start_when_granted(granted).await
     }
 
     /// Starts the clocks that run while it waits, and gets in line now or when its retry is due. What is left of its
     /// deadlines and delays is what is left of them at `now`; from then on they pass with the monotonic count. A
-    /// scheduled execution waits for a time of the wall clock, and nothing else of it passes before that.
-    pub(super) fn wait_for_start(&mut self, now: Timestamp) {
+    /// scheduled execution waits for a time of the wall clock, and nothing else of it passes before that. What comes
+    /// back is the place to run it has already.
+    #[must_use]
+    pub(super) fn wait_for_start(&mut self, now: Timestamp) -> Option<Slot> {
         let (state, run_deadline, queue_deadline, retry_at) = self
             .state
             .journal
             .with_record(|record| (record.state, record.run_deadline, record.queue_deadline, record.retry_at));
         if let Some(time) = retry_at.filter(|_| state == ExecutionState::Scheduled) {
-            self.state.timers.retry = Some(self.at(time, ExecutionMessage::RetryDue));
-            return;
+            self.state.timers.scheduled = Some(self.at(time, ExecutionMessage::RetryDue));
+            return None;
         }
         match run_deadline {
             Some(deadline) => self.run_for(deadline.since(now)),
@@ -127,8 +130,19 @@ impl Running<'_> {
             }
         }
         match retry_at {
-            Some(at) => self.state.timers.retry = Some(self.after(at.since(now), ExecutionMessage::RetryDue)),
+            Some(at) => {
+                self.state.timers.retry = Some(self.after(at.since(now), ExecutionMessage::RetryDue));
+                None
+            }
             None => self.get_in_line(),
+        }
+    }
+
+    /// Begins in the place it has, or waits for one.
+    async fn start_when_granted(&mut self, granted: Option<Slot>) -> Result<()> {
+        match granted {
+            Some(slot) => self.start_attempt(slot).await,
+            None => Ok(()),
         }
     }
 
@@ -140,8 +154,8 @@ impl Running<'_> {
         if self.state.registered().is_none() {
             return self.set_aside(Attention::WorkflowMissing).await;
         }
-        self.get_in_line();
-        Ok(())
+        let granted = self.get_in_line();
+        self.start_when_granted(granted).await
     }
 
     /// Its time in the queue begins now, however late that is: it was not in the queue while nobody was there.
@@ -158,17 +172,22 @@ impl Running<'_> {
         if workflow.is_none() {
             return self.set_aside(Attention::WorkflowMissing).await;
         }
-        self.wait_for_start(now);
-        Ok(())
+        let granted = self.wait_for_start(now);
+        self.start_when_granted(granted).await
     }
 
-    pub(super) fn get_in_line(&mut self) {
+    /// Stands in line for a place to run, which is told by message unless there is one at once.
+    fn get_in_line(&mut self) -> Option<Slot> {
         if self.state.draining {
-            return;
+            return None;
         }
         let tenant = &self.state.tenant;
         let limit = tenant.record().map_or(1, |record| record.quota.max_running);
-        let turn = tenant.hub.slots.request(&tenant.id, limit);
+        let mut turn = tenant.hub.slots.request(&tenant.id, limit);
+        if let Ok(slot) = turn.try_recv() {
+            self.state.timers.in_line = None;
+            return Some(slot);
+        }
         let myself = self.myself.clone();
         self.state.timers.in_line = Some(spawn(async move {
             if let Ok(slot) = turn.await {
@@ -176,6 +195,7 @@ impl Running<'_> {
                 let _ = myself.cast(ExecutionMessage::SlotGranted(slot));
             }
         }));
+        None
     }
 
     /// Begins an attempt in the slot that was granted.
@@ -233,6 +253,8 @@ impl Running<'_> {
             return Err(error);
         }
         let unfinished_replay = self.state.journal.unfinished_replay();
+        // Until what came of it is durable: of a long line, no more than run at a time are on their way to the disk.
+        let _place = self.state.place.take().map(Place::held);
         self.stop_attempt();
         let (attention, problems) = self.state.journal.attempt_findings();
         let result = end.and_then(|end| end.result).and_then(|output| {
@@ -428,7 +450,7 @@ impl Running<'_> {
     }
 
     /// Sends `message` when the wall clock shows `time`.
-    fn at(&self, time: Timestamp, message: ExecutionMessage) -> crate::task::Task {
+    fn at(&self, time: Timestamp, message: ExecutionMessage) -> Task {
         let (alarm, myself) = (self.state.tenant.hub.alarms.at(time), self.myself.clone());
         spawn(async move {
             alarm.rings().await;
@@ -437,8 +459,10 @@ impl Running<'_> {
         })
     }
 
-    fn after(&self, wait: Duration, message: ExecutionMessage) -> crate::task::Task {
-        after(&self.state.tenant.hub.clock, wait, self.myself, message)
+    fn after(&self, wait: Duration, message: ExecutionMessage) -> Countdown {
+        let myself = self.myself.clone();
+        // An actor that is gone has no use for it.
+        self.state.tenant.hub.countdowns.after(wait, move || drop(myself.cast(message)))
     }
 
     pub(super) fn close(&mut self, kind: ErrorKind, why: &'static str) {

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::attempt::Attempt;
 use super::journal::Journal;
 use super::place::Place;
+use crate::countdowns::Countdown;
 use crate::live::Live;
 use crate::probe::Entry;
 use crate::task::Task;
@@ -47,12 +48,13 @@ impl ExecutionActorState {
 #[derive(Default)]
 pub(crate) struct Timers {
     pub(crate) in_line: Option<Task>,
-    pub(crate) queue: Option<Task>,
-    pub(crate) run: Option<Task>,
-    pub(crate) retry: Option<Task>,
-    pub(crate) grace: Option<Task>,
-    pub(crate) flush: Option<Task>,
+    pub(crate) scheduled: Option<Task>,
     pub(crate) missing: Option<Task>,
+    pub(crate) queue: Option<Countdown>,
+    pub(crate) run: Option<Countdown>,
+    pub(crate) retry: Option<Countdown>,
+    pub(crate) grace: Option<Countdown>,
+    pub(crate) flush: Option<Countdown>,
 }
 
 /// What follows when the workflow's code has returned.

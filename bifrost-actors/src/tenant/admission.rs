@@ -7,7 +7,6 @@ use bifrost_core::store::key::Kind;
 use bifrost_core::{
     Error, ErrorKind, ExecutionId, IdempotencyKey, Principal, Result, TenantId, Timestamp, WorkflowName,
 };
-use ractor::RpcReplyPort;
 use serde_json::Value;
 
 use super::message::TenantMessage;
@@ -16,6 +15,14 @@ use super::state::may_work;
 use crate::execution::{IdempotencyRecord, idempotency_parts, load, request_hash};
 use crate::live::{Ended, Live};
 use crate::runtime::HubRuntime;
+use crate::slots::Slot;
+
+/// Executions that are accepted at the same time, all tenants together. What is accepted shares its sync with what else
+/// is: more of them would save little of it, and delay whoever comes next.
+pub(crate) const TURNS: usize = 64;
+
+/// Those of one tenant among them.
+const TURNS_OF_ONE: u32 = 32;
 
 /// What to run, and how.
 pub(crate) struct Request {
@@ -94,16 +101,35 @@ fn depth(parent: Option<Parent>) -> Result<u32> {
 /// Starts what was checked. Whoever is faster with the same idempotency key is found instead.
 pub(crate) async fn start(tenant: &Arc<TenantShared>, record: ExecutionRecord) -> Result<Arc<Live>> {
     let live = Live::new(record.id);
-    let (boxed, shown) = (Box::new(record.clone()), Arc::clone(&live));
-    let start = |reply: RpcReplyPort<Result<()>>| TenantMessage::Start { record: boxed, live: shown, reply };
-    let actor = tenant.actor()?;
-    match tenant.hub.ask(&actor, start).await? {
+    let keyed = record.idempotency_key.is_some().then(|| record.clone());
+    match tenant.hub.answered(accept(tenant, record, &live)).await? {
         Ok(()) => Ok(live),
-        Err(error) if error.kind() == ErrorKind::Conflict && record.idempotency_key.is_some() => {
-            existing(tenant, &record).await?.ok_or(error)
-        }
-        Err(error) => Err(error),
+        Err(error) => match keyed.filter(|_| error.kind() == ErrorKind::Conflict) {
+            Some(record) => existing(tenant, &record).await?.ok_or(error),
+            None => Err(error),
+        },
     }
+}
+
+/// Has `record` accepted when it is its turn.
+async fn accept(tenant: &TenantShared, record: ExecutionRecord, live: &Arc<Live>) -> Result<Result<()>> {
+    let turn = turn(tenant).await?;
+    let (record, live) = (Box::new(record), Arc::clone(live));
+    tenant.hub.tell(&*tenant.actor()?, |reply| TenantMessage::Start { record, live, turn, reply }).await
+}
+
+/// Waits for the turn to be accepted. Few are accepted at a time, and tenants take turns: whoever calls a thousand times
+/// at once stands in a line of its own, instead of filling the one that all stand in for the disk.
+async fn turn(tenant: &TenantShared) -> Result<Slot> {
+    let mut turn = tenant.hub.turns.request(&tenant.id, TURNS_OF_ONE);
+    if let Ok(turn) = turn.try_recv() {
+        return Ok(turn);
+    }
+    let turn = turn.await.map_err(|_| Error::internal("admit execution", "the line was given up"))?;
+    // Meanwhile it may have become clear that nobody is accepted any more.
+    tenant.hub.check_open()?;
+    may_work(&*tenant.record()?)?;
+    Ok(turn)
 }
 
 /// The execution that the idempotency key of `record` led to before.
