@@ -32,6 +32,7 @@ pub mod supervision;
 mod sync;
 mod task;
 mod tenant;
+mod text;
 mod workflows;
 
 pub use config::HubConfig;

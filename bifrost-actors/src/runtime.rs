@@ -154,17 +154,12 @@ impl HubRuntime {
         self.answered_within(limit, self.tell(actor, message)).await
     }
 
-    /// Waits for an answer: few wait at a time, and none for longer than the call deadline.
+    /// Waits for an answer for no longer than the call deadline.
     pub(crate) async fn answered<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
         self.answered_within(self.config.call_deadline, answer).await
     }
 
     async fn answered_within<T>(&self, limit: Duration, answer: impl Future<Output = Result<T>>) -> Result<T> {
-        let _permit = self.admission.try_acquire().map_err(|_| {
-            Error::new(ErrorKind::Overloaded, "call hub", "too many calls are waiting")
-                .with("limit", self.config.max_waiting_calls)
-                .retry(Retry::Later)
-        })?;
         within(self.clock.as_ref(), limit, answer).await.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Timeout, "call hub", "no answer within the call deadline").retry(Retry::Later))
         })
@@ -177,9 +172,17 @@ impl HubRuntime {
         actor: &ActorRef<M>,
         message: impl FnOnce(RpcReplyPort<T>) -> M,
     ) -> Result<T> {
+        let _permit = self.admission.try_acquire().map_err(|_| self.overloaded())?;
         let (sender, receiver) = ractor::concurrency::oneshot();
         actor.cast(message(RpcReplyPort::from(sender))).map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())
+    }
+
+    /// The refusal of one call too many.
+    pub(crate) fn overloaded(&self) -> Error {
+        Error::new(ErrorKind::Overloaded, "call hub", "too many calls are waiting")
+            .with("limit", self.config.max_waiting_calls)
+            .retry(Retry::Later)
     }
 }
 

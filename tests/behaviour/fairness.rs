@@ -98,6 +98,10 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
+        Self::with(HubConfig::default()).await
+    }
+
+    async fn with(config: HubConfig) -> Self {
         let desk = Arc::new(Desk::default());
         let gate = Arc::new(Semaphore::new(0));
         let answer = workflow("answer", |_: Context, number: u64| async move { Ok(number) }).unwrap();
@@ -109,7 +113,7 @@ impl Stage {
                 Ok(number)
             }
         });
-        let config = HubConfig { event_flush: Duration::from_secs(86_400), ..HubConfig::default() };
+        let config = HubConfig { event_flush: Duration::from_secs(86_400), ..config };
         let store = Arc::new(Watched::new(MemoryStore::new(), Arc::clone(&desk) as _));
         let builder = Disk::new().hub_on(store).with_config(config);
         let hub = builder.with_workflow(answer).with_workflow(wait.unwrap()).start().await.unwrap();
@@ -257,6 +261,26 @@ async fn whoever_waits_in_line_is_told_when_nobody_is_accepted_any_more() {
         }
         assert!(refused >= CALLERS - 2 * IN_FRONT, "{refused} refused");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_full_is_full_for_its_tenant_alone() {
+    let stage = Stage::with(HubConfig { max_waiting_calls: 100, ..HubConfig::default() }).await;
+    stage.desk.answers_late(true);
+    let callers = stage.calls("answer").await;
+    let quiet = stage.quiet.clone();
+    let quiet = tokio::spawn(async move { quiet.run("answer", 1_u64).await });
+    settle().await;
+    stage.desk.answers_late(false);
+    quiet.await.unwrap().unwrap();
+    let mut refused = 0;
+    for caller in callers {
+        if let Err(error) = caller.await.unwrap() {
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Overloaded, true), "{error}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, CALLERS - 100 - IN_FRONT);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ use crate::countdowns::Countdown;
 use crate::live::Ended;
 use crate::slots::Slot;
 use crate::task::{Task, spawn};
+use crate::text::json_size;
 
 /// See the module.
 pub(super) struct Running<'a> {
@@ -183,11 +184,11 @@ impl Running<'_> {
         }
         let tenant = &self.state.tenant;
         let limit = tenant.record().map_or(1, |record| record.quota.max_running);
-        let mut turn = tenant.hub.slots.request(&tenant.id, limit);
-        if let Ok(slot) = turn.try_recv() {
+        if let Some(slot) = tenant.hub.slots.take(&tenant.id, limit) {
             self.state.timers.in_line = None;
             return Some(slot);
         }
+        let turn = tenant.hub.slots.request(&tenant.id, limit);
         let myself = self.myself.clone();
         self.state.timers.in_line = Some(spawn(async move {
             if let Ok(slot) = turn.await {
@@ -207,8 +208,7 @@ impl Running<'_> {
         self.state.workflow = Some(Arc::clone(&workflow));
         let deadlines = *workflow.spec().deadlines();
         let number = self.state.journal.begin_attempt(deadlines.run)?;
-        let record = self.state.journal.record();
-        if record.suspicions > 0 {
+        if self.state.journal.with_record(|record| record.suspicions > 0) {
             // If its process dies again, it must be known who ran and who only waited.
             self.flush().await?;
         }
@@ -217,29 +217,34 @@ impl Running<'_> {
             self.run_for(deadlines.run);
         }
         let place = Place::new(&self.state.tenant, slot);
-        let context = self.context(&record, &deadlines, &place);
-        self.state.attempt =
-            Some(Attempt::start(number, workflow, context, record.params, &self.state.journal, self.myself));
+        let (info, params) =
+            self.state.journal.with_record(|record| (self.info(record, &deadlines), record.params.clone()));
+        let context = self.context(info, &place);
+        self.state.attempt = Some(Attempt::start(number, workflow, context, params, &self.state.journal, self.myself));
         self.state.place = Some(place);
         // A workflow that ends before that costs no commit more.
         self.flush_soon();
         Ok(())
     }
 
-    fn context(&self, record: &ExecutionRecord, deadlines: &Deadlines, place: &Arc<Place>) -> Context {
+    fn info(&self, record: &ExecutionRecord, deadlines: &Deadlines) -> RunInfo {
+        RunInfo {
+            tenant: self.state.tenant.id.clone(),
+            execution: record.id,
+            workflow: record.workflow.clone(),
+            attempt: record.attempt,
+            principal: record.principal.clone(),
+            step_deadline: deadlines.step,
+        }
+    }
+
+    fn context(&self, info: RunInfo, place: &Arc<Place>) -> Context {
         Context::new(Arc::new(RunHost {
-            info: RunInfo {
-                tenant: self.state.tenant.id.clone(),
-                execution: record.id,
-                workflow: record.workflow.clone(),
-                attempt: record.attempt,
-                principal: record.principal.clone(),
-                step_deadline: deadlines.step,
-            },
+            info,
             tenant: Arc::clone(&self.state.tenant),
             journal: Arc::clone(&self.state.journal),
             actor: self.myself.clone(),
-            cancelled: self.state.cancel.subscribe(),
+            cancel: Arc::clone(&self.state.cancel),
             place: Arc::clone(place),
         }))
     }
@@ -258,21 +263,24 @@ impl Running<'_> {
         self.stop_attempt();
         let (attention, problems) = self.state.journal.attempt_findings();
         let result = end.and_then(|end| end.result).and_then(|output| {
-            let size = serde_json::to_vec(&output).map_or(usize::MAX, |text| text.len());
-            self.state.tenant.record()?.quota.check_result(size)?;
+            self.state.tenant.record()?.quota.check_result(json_size(&output))?;
             Ok(output)
         });
-        let record = self.state.journal.record();
         let never = bifrost_core::policy::retry::RetryPolicy::never();
-        let next = state::decide(Returned {
-            record: &record,
-            result,
-            attention,
-            unfinished_replay,
-            problems,
-            policy: self.state.workflow.as_ref().map_or(&never, |workflow| workflow.spec().retry()),
-            jitter: self.state.tenant.hub.entropy.fraction(),
-            time_left: self.time_left(),
+        let time_left = self.time_left();
+        // What was well needs no chance.
+        let jitter = result.as_ref().map_or_else(|_| self.state.tenant.hub.entropy.fraction(), |_| 0.0);
+        let next = self.state.journal.with_record(|record| {
+            state::decide(Returned {
+                record,
+                result,
+                attention,
+                unfinished_replay,
+                problems,
+                policy: self.state.workflow.as_ref().map_or(&never, |workflow| workflow.spec().retry()),
+                jitter,
+                time_left,
+            })
         });
         match next {
             Next::End(outcome) => self.end(outcome).await,
@@ -342,7 +350,7 @@ impl Running<'_> {
         if self.state.attempt.is_none() {
             return self.end(state::cancelled(Vec::new())).await;
         }
-        self.state.cancel.send_replace(true);
+        self.state.cancel.ask();
         let grace = self.state.tenant.hub.config.cancel_grace;
         self.state.timers.grace = Some(self.after(grace, ExecutionMessage::CancelGraceOver));
         Ok(())

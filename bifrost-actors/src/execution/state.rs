@@ -9,9 +9,9 @@ use bifrost_core::policy::retry::RetryPolicy;
 use bifrost_core::workflow::Workflow;
 use bifrost_core::{Error, ErrorKind, Result};
 use serde_json::Value;
-use tokio::sync::watch;
 
 use super::attempt::Attempt;
+use super::cancel::Cancel;
 use super::journal::Journal;
 use super::place::Place;
 use crate::countdowns::Countdown;
@@ -32,7 +32,7 @@ pub(crate) struct ExecutionActorState {
     pub(crate) timers: Timers,
     /// The run deadline, on the monotonic count: a wall clock that is set takes or gives nobody time.
     pub(crate) run_until: Option<Duration>,
-    pub(crate) cancel: watch::Sender<bool>,
+    pub(crate) cancel: Arc<Cancel>,
     pub(crate) draining: bool,
     pub(crate) _entry: Entry,
 }

@@ -16,6 +16,7 @@ use crate::execution::{IdempotencyRecord, idempotency_parts, load, request_hash}
 use crate::live::{Ended, Live};
 use crate::runtime::HubRuntime;
 use crate::slots::Slot;
+use crate::text::json_size;
 
 /// Executions that are accepted at the same time, all tenants together. What is accepted shares its sync with what else
 /// is: more of them would save little of it, and delay whoever comes next.
@@ -50,8 +51,7 @@ pub(crate) fn check(hub: &HubRuntime, id: &TenantId, request: Request) -> Result
     let workflow = hub.workflows.get(&name).ok_or_else(|| unknown_workflow(hub, &name))?;
     let named = |error: Error| error.with("tenant", id).with("workflow", &name);
     let depth = depth(parent).map_err(named)?;
-    let size = serde_json::to_vec(&params).map_or(usize::MAX, |text| text.len());
-    tenant.quota.check_params(size).map_err(named)?;
+    tenant.quota.check_params(json_size(&params)).map_err(named)?;
     workflow.spec().params().check(&params).map_err(named)?;
     workflow.admits().map_err(named)?;
     let now = hub.clock.now();
@@ -121,10 +121,14 @@ async fn accept(tenant: &TenantShared, record: ExecutionRecord, live: &Arc<Live>
 /// Waits for the turn to be accepted. Few are accepted at a time, and tenants take turns: whoever calls a thousand times
 /// at once stands in a line of its own, instead of filling the one that all stand in for the disk.
 async fn turn(tenant: &TenantShared) -> Result<Slot> {
-    let mut turn = tenant.hub.turns.request(&tenant.id, TURNS_OF_ONE);
-    if let Ok(turn) = turn.try_recv() {
+    let turns = &tenant.hub.turns;
+    if let Some(turn) = turns.take(&tenant.id, TURNS_OF_ONE) {
         return Ok(turn);
     }
+    if turns.waiting(&tenant.id) >= tenant.hub.config.max_waiting_calls {
+        return Err(tenant.hub.overloaded().with("tenant", &tenant.id));
+    }
+    let turn = turns.request(&tenant.id, TURNS_OF_ONE);
     let turn = turn.await.map_err(|_| Error::internal("admit execution", "the line was given up"))?;
     // Meanwhile it may have become clear that nobody is accepted any more.
     tenant.hub.check_open()?;
