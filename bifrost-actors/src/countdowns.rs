@@ -123,6 +123,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const NOBODY: [u32; 0] = [];
 
     struct Stage {
         clock: ManualClock,
@@ -155,19 +156,19 @@ mod tests {
     fn they_ring_in_order_once_and_not_before_their_time() {
         let mut stage = Stage::new();
         let _set = [stage.set(3 * SECOND, 3), stage.set(SECOND, 1), stage.set(2 * SECOND, 2), stage.set(SECOND, 11)];
-        assert_eq!(stage.after(Duration::ZERO), []);
+        assert_eq!(stage.after(Duration::ZERO), NOBODY);
         assert_eq!(stage.after(SECOND), [1, 11]);
         assert_eq!(stage.after(5 * SECOND), [2, 3]);
-        assert_eq!(stage.after(5 * SECOND), []);
+        assert_eq!(stage.after(5 * SECOND), NOBODY);
     }
 
     #[test]
     fn one_that_comes_later_may_be_due_before_those_who_wait() {
         let mut stage = Stage::new();
         let _late = stage.set(10 * SECOND, 10);
-        assert_eq!(stage.after(SECOND), []);
+        assert_eq!(stage.after(SECOND), NOBODY);
         let _soon = stage.set(SECOND, 2);
-        assert_eq!(stage.after(Duration::ZERO), []);
+        assert_eq!(stage.after(Duration::ZERO), NOBODY);
         assert_eq!(stage.after(SECOND), [2]);
         let _never = stage.set(Duration::MAX, 0);
         assert_eq!(stage.after(8 * SECOND), [10]);
@@ -177,7 +178,7 @@ mod tests {
     fn to_set_and_give_up_ten_thousand_wakes_nobody() {
         let mut stage = Stage::new();
         let _first = stage.set(SECOND, 1);
-        assert_eq!(stage.after(Duration::ZERO), []);
+        assert_eq!(stage.after(Duration::ZERO), NOBODY);
         let others: Vec<_> = (0..10_000).map(|_| stage.set(2 * SECOND, 2)).collect();
         assert_eq!(stage.clock.sleepers(), 1);
         drop(others);
