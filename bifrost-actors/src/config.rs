@@ -9,7 +9,8 @@ use crate::supervision::RestartPolicy;
 pub struct HubConfig {
     /// Executions that run at the same time, all tenants together.
     pub max_running: usize,
-    /// Calls that may wait for a tenant's answer at the same time; more are refused as `Overloaded`.
+    /// Calls that may wait for an answer of the hub at the same time, and those that may wait in each tenant's line until
+    /// it is their turn to be accepted; more are refused as `Overloaded`.
     pub max_waiting_calls: usize,
     /// How long a handle waits for an answer of the hub.
     pub call_deadline: Duration,

@@ -17,6 +17,7 @@
 mod alarms;
 mod config;
 mod connection;
+mod countdowns;
 mod directory;
 mod execution;
 mod exercise;
@@ -31,6 +32,7 @@ pub mod supervision;
 mod sync;
 mod task;
 mod tenant;
+mod text;
 mod workflows;
 
 pub use config::HubConfig;

@@ -1,12 +1,13 @@
 //! What everybody may see of an execution while it lives: its durable events and its end. It outlives the actor, so
 //! whoever waits is not disturbed when the actor is restarted.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bifrost_core::ExecutionId;
 use bifrost_core::event::{Event, EventBody};
 use bifrost_core::execution::{ExecutionState, Outcome};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// How an execution left this process.
 #[derive(Debug, Clone)]
@@ -23,22 +24,27 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 pub(crate) struct Live {
     id: ExecutionId,
-    events: Mutex<Vec<Event>>,
-    last: watch::Sender<u64>,
-    ended: watch::Sender<Option<Ended>>,
+    shown: Mutex<Shown>,
+    /// Wakes whoever follows the events, also when no more will come.
+    more: Notify,
+    /// Wakes whoever waits for the end.
+    over: Notify,
+    /// Wakes whoever waits for it to be set aside.
+    moved: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    events: Vec<Event>,
+    ended: Option<Ended>,
     /// It waits for a person.
-    aside: watch::Sender<bool>,
+    aside: bool,
 }
 
 impl Live {
     pub(crate) fn new(id: ExecutionId) -> Arc<Self> {
-        Arc::new(Self {
-            id,
-            events: Mutex::new(Vec::new()),
-            last: watch::Sender::new(0),
-            ended: watch::Sender::new(None),
-            aside: watch::Sender::new(false),
-        })
+        let (more, over, moved) = (Notify::new(), Notify::new(), Notify::new());
+        Arc::new(Self { id, shown: Mutex::default(), more, over, moved })
     }
 
     pub(crate) fn id(&self) -> ExecutionId {
@@ -47,54 +53,71 @@ impl Live {
 
     /// Shows events that have become durable. Those shown already, as after a restart of the actor, are left out.
     pub(crate) fn publish(&self, events: impl IntoIterator<Item = Event>) {
-        let mut shown = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut last = shown.last().map_or(0, |event| event.seq);
-        let mut moved_to = None;
+        let mut shown = self.lock();
+        let mut last = shown.events.last().map_or(0, |event| event.seq);
         for event in events {
             if event.seq == last + 1 {
                 last = event.seq;
                 if let EventBody::State { state, .. } = &event.body {
-                    moved_to = Some(*state);
+                    shown.aside = *state == ExecutionState::NeedsAttention;
                 }
-                shown.push(event);
+                shown.events.push(event);
             }
         }
+        let aside = shown.aside;
         drop(shown);
-        if let Some(state) = moved_to {
-            let aside = state == ExecutionState::NeedsAttention;
-            self.aside.send_if_modified(|before| std::mem::replace(before, aside) != aside);
+        self.more.notify_waiters();
+        if aside {
+            self.moved.notify_waiters();
         }
-        self.last.send_replace(last);
     }
 
     /// Shows the end, once.
     pub(crate) fn end(&self, ended: Ended) {
-        self.ended.send_if_modified(|current| {
-            let first = current.is_none();
-            if first {
-                *current = Some(ended);
-            }
-            first
-        });
+        self.lock().ended.get_or_insert(ended);
+        self.over.notify_waiters();
+        self.more.notify_waiters();
     }
 
-    pub(crate) fn ended(&self) -> watch::Receiver<Option<Ended>> {
-        self.ended.subscribe()
+    /// How it ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        self.lock().ended.clone()
     }
 
-    /// Whether it waits for a person.
-    pub(crate) fn aside(&self) -> watch::Receiver<bool> {
-        self.aside.subscribe()
+    /// Waits for its end.
+    pub(crate) async fn end_shown(&self) -> Ended {
+        self.look(&self.over, |shown| shown.ended.clone()).await
     }
 
-    pub(crate) fn last(&self) -> watch::Receiver<u64> {
-        self.last.subscribe()
+    /// Waits until a person must decide.
+    pub(crate) async fn set_aside(&self) {
+        self.look(&self.moved, |shown| shown.aside.then_some(())).await;
     }
 
-    /// The event of this number, if it is shown.
-    pub(crate) fn event(&self, seq: u64) -> Option<Event> {
-        let shown = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Waits for the event of this number; `None` when there will be none.
+    pub(crate) async fn event(&self, seq: u64) -> Option<Event> {
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
-        shown.get(index).cloned()
+        let look = |shown: &Shown| match shown.events.get(index) {
+            Some(event) => Some(Some(event.clone())),
+            None => shown.ended.is_some().then_some(None),
+        };
+        self.look(&self.more, look).await
+    }
+
+    /// Looks whenever something has changed, until something is found.
+    async fn look<T>(&self, changed: &Notify, find: impl Fn(&Shown) -> Option<T>) -> T {
+        let mut changed_since = pin!(changed.notified());
+        loop {
+            changed_since.as_mut().enable();
+            if let Some(found) = find(&self.lock()) {
+                return found;
+            }
+            changed_since.as_mut().await;
+            changed_since.set(changed.notified());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,8 +12,7 @@ pub(crate) use without::{Entry, Roll};
 
 #[cfg(not(feature = "testing"))]
 mod without {
-    use std::fmt::Display;
-
+    use bifrost_core::{ConnectionId, ExecutionId, TenantId};
     use ractor::ActorId;
 
     /// Nothing is written down.
@@ -25,15 +24,15 @@ mod without {
     pub(crate) struct Entry;
 
     impl Roll {
-        pub(crate) fn tenant(&self, _actor: ActorId, _tenant: &dyn Display) -> Entry {
+        pub(crate) fn tenant(&self, _actor: ActorId, _tenant: &TenantId) -> Entry {
             Entry
         }
 
-        pub(crate) fn connection(&self, _actor: ActorId, _tenant: &dyn Display, _id: &dyn Display) -> Entry {
+        pub(crate) fn connection(&self, _actor: ActorId, _tenant: &TenantId, _id: &ConnectionId) -> Entry {
             Entry
         }
 
-        pub(crate) fn execution(&self, _actor: ActorId, _tenant: &dyn Display, _id: &dyn Display) -> Entry {
+        pub(crate) fn execution(&self, _actor: ActorId, _tenant: &TenantId, _id: &ExecutionId) -> Entry {
             Entry
         }
     }
@@ -42,10 +41,11 @@ mod without {
 #[cfg(feature = "testing")]
 mod testing {
     use std::collections::HashMap;
-    use std::fmt::{self, Display};
+    use std::fmt;
     use std::hash::{Hash, Hasher};
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+    use bifrost_core::{ConnectionId, ExecutionId, TenantId};
     use ractor::{ActorCell, ActorId, ActorStatus};
 
     use crate::handle::hub::Hub;
@@ -65,7 +65,26 @@ mod testing {
 
     /// Which of a hub's actors is which.
     #[derive(Debug, Clone, Default)]
-    pub(crate) struct Roll(Arc<Mutex<HashMap<ActorId, (ActorKind, String)>>>);
+    pub(crate) struct Roll(Arc<Mutex<HashMap<ActorId, Who>>>);
+
+    /// An actor, as it stands on the roll.
+    #[derive(Debug, Clone)]
+    enum Who {
+        Tenant(TenantId),
+        Connection(TenantId, ConnectionId),
+        Execution(TenantId, ExecutionId),
+    }
+
+    impl Who {
+        /// Its kind, and where it stands in the tree.
+        fn described(&self) -> (ActorKind, String) {
+            match self {
+                Self::Tenant(tenant) => (ActorKind::Tenant, tenant.to_string()),
+                Self::Connection(tenant, id) => (ActorKind::Connection, format!("{tenant}/{id}")),
+                Self::Execution(tenant, id) => (ActorKind::Execution, format!("{tenant}/{id}")),
+            }
+        }
+    }
 
     /// Keeps an actor on the roll; it belongs to the actor's state and goes with it.
     #[derive(Debug)]
@@ -75,24 +94,24 @@ mod testing {
     }
 
     impl Roll {
-        pub(crate) fn tenant(&self, actor: ActorId, tenant: &dyn Display) -> Entry {
-            self.enter(actor, ActorKind::Tenant, tenant.to_string())
+        pub(crate) fn tenant(&self, actor: ActorId, tenant: &TenantId) -> Entry {
+            self.enter(actor, Who::Tenant(tenant.clone()))
         }
 
-        pub(crate) fn connection(&self, actor: ActorId, tenant: &dyn Display, id: &dyn Display) -> Entry {
-            self.enter(actor, ActorKind::Connection, format!("{tenant}/{id}"))
+        pub(crate) fn connection(&self, actor: ActorId, tenant: &TenantId, id: &ConnectionId) -> Entry {
+            self.enter(actor, Who::Connection(tenant.clone(), id.clone()))
         }
 
-        pub(crate) fn execution(&self, actor: ActorId, tenant: &dyn Display, id: &dyn Display) -> Entry {
-            self.enter(actor, ActorKind::Execution, format!("{tenant}/{id}"))
+        pub(crate) fn execution(&self, actor: ActorId, tenant: &TenantId, id: &ExecutionId) -> Entry {
+            self.enter(actor, Who::Execution(tenant.clone(), *id))
         }
 
-        fn enter(&self, actor: ActorId, kind: ActorKind, path: String) -> Entry {
-            self.lock().insert(actor, (kind, path));
+        fn enter(&self, actor: ActorId, who: Who) -> Entry {
+            self.lock().insert(actor, who);
             Entry { roll: self.clone(), actor }
         }
 
-        fn lock(&self) -> MutexGuard<'_, HashMap<ActorId, (ActorKind, String)>> {
+        fn lock(&self) -> MutexGuard<'_, HashMap<ActorId, Who>> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
@@ -171,7 +190,7 @@ mod testing {
             }
             while let Some(cell) = next.pop() {
                 next.extend(cell.get_children());
-                if let Some((kind, path)) = roll.get(&cell.get_id()).cloned() {
+                if let Some((kind, path)) = roll.get(&cell.get_id()).map(Who::described) {
                     found.push(ActorProbe { cell, kind, path });
                 }
             }

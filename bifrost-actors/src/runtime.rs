@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::alarms::Alarms;
 use crate::config::HubConfig;
 use crate::connection::rotation::Rotations;
+use crate::countdowns::Countdowns;
 use crate::directory::Directory;
 use crate::hub::message::HubMessage;
 use crate::probe::Roll;
@@ -32,13 +33,17 @@ pub(crate) struct HubRuntime {
     pub(crate) config: HubConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarms: Arc<Alarms>,
+    pub(crate) countdowns: Arc<Countdowns>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) store: SharedStore,
     pub(crate) keys: KeyRing,
     pub(crate) registry: Registry,
     pub(crate) workflows: Workflows,
     pub(crate) directory: Directory,
+    /// Places to run.
     pub(crate) slots: Slots,
+    /// Turns to be accepted.
+    pub(crate) turns: Slots,
     pub(crate) rotations: Rotations,
     /// Counts the starts of the hub on this store.
     pub(crate) epoch: u64,
@@ -146,21 +151,38 @@ impl HubRuntime {
         actor: &ActorRef<M>,
         message: impl FnOnce(RpcReplyPort<T>) -> M,
     ) -> Result<T> {
-        let _permit = self.admission.try_acquire().map_err(|_| {
-            Error::new(ErrorKind::Overloaded, "call hub", "too many calls are waiting")
-                .with("limit", self.config.max_waiting_calls)
-                .retry(Retry::Later)
-        })?;
+        self.answered_within(limit, self.tell(actor, message)).await
+    }
+
+    /// Waits for an answer for no longer than the call deadline.
+    pub(crate) async fn answered<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        self.answered_within(self.config.call_deadline, answer).await
+    }
+
+    async fn answered_within<T>(&self, limit: Duration, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        within(self.clock.as_ref(), limit, answer).await.unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::Timeout, "call hub", "no answer within the call deadline").retry(Retry::Later))
+        })
+    }
+
+    /// Tells an actor something and waits for its answer, for as long as that takes: for what is
+    /// [`answered`](Self::answered).
+    pub(crate) async fn tell<M: Message, T: Send + 'static>(
+        &self,
+        actor: &ActorRef<M>,
+        message: impl FnOnce(RpcReplyPort<T>) -> M,
+    ) -> Result<T> {
+        let _permit = self.admission.try_acquire().map_err(|_| self.overloaded())?;
         let (sender, receiver) = ractor::concurrency::oneshot();
         actor.cast(message(RpcReplyPort::from(sender))).map_err(|_| gone())?;
-        match within(self.clock.as_ref(), limit, receiver).await {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(_)) => Err(gone()),
-            None => {
-                Err(Error::new(ErrorKind::Timeout, "call hub", "no answer within the call deadline")
-                    .retry(Retry::Later))
-            }
-        }
+        receiver.await.map_err(|_| gone())
+    }
+
+    /// The refusal of one call too many.
+    pub(crate) fn overloaded(&self) -> Error {
+        Error::new(ErrorKind::Overloaded, "call hub", "too many calls are waiting")
+            .with("limit", self.config.max_waiting_calls)
+            .retry(Retry::Later)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Places to run: how many executions run at once in the hub and in each tenant, and whose turn it is.
+//! Places: how many executions run at once in the hub and in each tenant, and whose turn it is. Those who want to be
+//! accepted stand in another line of the same kind.
 //!
 //! Tenants with work waiting stand in a ring and get one place each per round, so a tenant with ten thousand queued
 //! executions delays another's single one by at most one turn.
@@ -30,7 +31,7 @@ struct Share {
     in_ring: bool,
 }
 
-/// A place to run; dropping it passes it on.
+/// A place; dropping it passes it on.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Slots,
@@ -43,23 +44,38 @@ impl Slots {
         Self(Arc::new(Mutex::new(Ring { free: total, turns: VecDeque::new(), tenants: HashMap::new() })))
     }
 
+    /// Takes a place of `tenant`, which may have `limit` of them, if there is one that nobody waits for.
+    pub(crate) fn take(&self, tenant: &TenantId, limit: u32) -> Option<Slot> {
+        let mut ring = self.lock();
+        if ring.free == 0 || !ring.turns.is_empty() {
+            return None;
+        }
+        // A share that is new has a place to give: none is left behind without one.
+        let share = ring.share(tenant, limit);
+        if share.running >= share.limit || !share.waiting.is_empty() {
+            return None;
+        }
+        share.running += 1;
+        ring.free -= 1;
+        Some(Slot { slots: self.clone(), tenant: tenant.clone() })
+    }
+
     /// Stands in line for a place of `tenant`, which may have `limit` of them. Dropping the receiver leaves the line.
     pub(crate) fn request(&self, tenant: &TenantId, limit: u32) -> oneshot::Receiver<Slot> {
         let (sender, receiver) = oneshot::channel();
-        {
+        let next = {
             let mut ring = self.lock();
-            let share = ring.tenants.entry(tenant.clone()).or_insert_with(|| Share {
-                running: 0,
-                limit,
-                waiting: VecDeque::new(),
-                in_ring: false,
-            });
-            share.limit = limit.max(1);
-            share.waiting.push_back(sender);
+            ring.share(tenant, limit).waiting.push_back(sender);
             ring.join(tenant);
-        }
-        self.hand_out();
+            ring.next()
+        };
+        self.hand_out(next);
         receiver
+    }
+
+    /// How many stand in line for a place of `tenant`.
+    pub(crate) fn waiting(&self, tenant: &TenantId) -> usize {
+        self.lock().tenants.get(tenant).map_or(0, |share| share.waiting.len())
     }
 
     /// Places in use.
@@ -67,23 +83,21 @@ impl Slots {
         self.lock().tenants.values().map(|share| share.running).sum()
     }
 
-    /// Gives free places to whose turn it is.
-    fn hand_out(&self) {
-        loop {
-            let Some((tenant, sender)) = self.lock().next() else {
-                return;
-            };
+    /// Gives free places to whose turn it is, beginning with `next`.
+    fn hand_out(&self, mut next: Option<Turn>) {
+        while let Some((tenant, sender)) = next {
             let slot = Slot { slots: self.clone(), tenant };
             // A receiver that is gone gives the place back at once: `Slot::drop` hands out again, so stop here.
             if let Err(unwanted) = sender.send(slot) {
                 drop(unwanted);
                 return;
             }
+            next = self.lock().next();
         }
     }
 
     fn give_back(&self, tenant: &TenantId) {
-        {
+        let next = {
             let mut ring = self.lock();
             ring.free += 1;
             let idle = ring.tenants.get_mut(tenant).is_none_or(|share| {
@@ -95,8 +109,9 @@ impl Slots {
             } else {
                 ring.join(tenant);
             }
-        }
-        self.hand_out();
+            ring.next()
+        };
+        self.hand_out(next);
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -104,7 +119,22 @@ impl Slots {
     }
 }
 
+/// Whose turn it is, and who of that tenant has waited longest.
+type Turn = (TenantId, oneshot::Sender<Slot>);
+
 impl Ring {
+    /// The share of `tenant`, which may have `limit` places.
+    fn share(&mut self, tenant: &TenantId, limit: u32) -> &mut Share {
+        let share = self.tenants.entry(tenant.clone()).or_insert_with(|| Share {
+            running: 0,
+            limit,
+            waiting: VecDeque::new(),
+            in_ring: false,
+        });
+        share.limit = limit.max(1);
+        share
+    }
+
     /// Puts `tenant` into the ring if it has work it may start and is not in it.
     fn join(&mut self, tenant: &TenantId) {
         if let Some(share) = self.tenants.get_mut(tenant)
@@ -118,7 +148,7 @@ impl Ring {
     }
 
     /// Takes a free place for the tenant whose turn it is.
-    fn next(&mut self) -> Option<(TenantId, oneshot::Sender<Slot>)> {
+    fn next(&mut self) -> Option<Turn> {
         while self.free > 0 {
             let tenant = self.turns.pop_front()?;
             let Some(share) = self.tenants.get_mut(&tenant) else {
@@ -184,6 +214,20 @@ mod tests {
         assert_eq!((running.len(), slots.running()), (2, 2));
         drop(running);
         assert!(waiting[2].try_recv().is_ok());
+    }
+
+    #[test]
+    fn nobody_takes_a_place_before_those_who_wait() {
+        let slots = Slots::new(2);
+        let first = slots.take(&tenant("a"), 1).unwrap();
+        assert!(slots.take(&tenant("a"), 1).is_none(), "a tenant keeps to its limit");
+        let mut waiting = slots.request(&tenant("a"), 1);
+        assert!(slots.take(&tenant("a"), 2).is_none(), "somebody of it waits");
+        let second = slots.take(&tenant("b"), 1).unwrap();
+        assert!(slots.take(&tenant("c"), 1).is_none(), "there is none left");
+        drop(first);
+        drop((waiting.try_recv().unwrap(), second));
+        assert!(slots.lock().tenants.is_empty() && slots.lock().free == 2);
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
 /// An instant of wall-clock time, in milliseconds since 1970-01-01 UTC. Serializes as RFC 3339 text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -57,8 +57,73 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Its text, if that has a year of four digits: every record holds several instants, and a calendar with zones takes
+    /// ten times as long to write one.
+    fn text(self) -> Option<[u8; 24]> {
+        const DAY: i64 = 86_400_000;
+        let (year, month, day) = date(self.0.div_euclid(DAY));
+        let millis = self.0.rem_euclid(DAY);
+        if !(0..=9999).contains(&year) {
+            return None;
+        }
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let (seconds, minutes) = (millis / 1_000, millis / 60_000);
+        for (at, digits, value) in [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day),
+            (11, 2, minutes / 60),
+            (14, 2, minutes % 60),
+            (17, 2, seconds % 60),
+            (20, 3, millis % 1_000),
+        ] {
+            write_digits(&mut text[at..at + digits], value);
+        }
+        Some(text)
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, so many days after 1970-01-01. It reckons in eras of 400 years, which
+/// are all of the same length, and in years that begin in March, whose months have a regular length.
+fn date(days: i64) -> (i64, i64, i64) {
+    const ERA: i64 = 146_097;
+    /// From the first of March of the year 0.
+    const TO_1970: i64 = 719_468;
+    let (era, day) = ((days + TO_1970).div_euclid(ERA), (days + TO_1970).rem_euclid(ERA));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    (400 * era + year + i64::from(month <= 2), month, day)
+}
+
+fn ascii(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap_or_default()
+}
+
+/// Writes `value` over all of `digits`.
+fn write_digits(digits: &mut [u8], mut value: i64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self.text() {
+            Some(text) => serializer.serialize_str(ascii(&text)),
+            None => serializer.collect_str(self),
+        }
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.text() {
+            return f.write_str(ascii(&text));
+        }
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(time) => write!(f, "{time:.3}"),
             Err(_) => write!(f, "{}ms", self.0),
@@ -175,6 +240,33 @@ mod tests {
         let time = Timestamp::from_millis(1_786_000_000_123);
         assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_text_is_that_of_the_calendar(millis in -63_000_000_000_000_i64..260_000_000_000_000) {
+            let time = Timestamp::from_millis(millis);
+            let expected = jiff::Timestamp::from_millisecond(time.as_millis()).unwrap();
+            proptest::prop_assert_eq!(time.to_string(), format!("{expected:.3}"));
+            proptest::prop_assert_eq!(serde_json::to_string(&time).unwrap(), format!("\"{expected:.3}\""));
+        }
+    }
+
+    #[test]
+    fn the_ends_of_years_and_eras_have_the_text_of_the_calendar() {
+        for year in (-1..=10_000).filter(|year| year % 100 < 5 || year % 100 > 95) {
+            let newyear = date_of(year);
+            for millis in [newyear - 1, newyear, newyear + 58 * 86_400_000, newyear + 59 * 86_400_000] {
+                let time = Timestamp::from_millis(millis);
+                let expected = jiff::Timestamp::from_millisecond(time.as_millis()).unwrap();
+                assert_eq!(time.to_string(), format!("{expected:.3}"));
+            }
+        }
+    }
+
+    /// When a year begins, give or take the days of its leap years.
+    fn date_of(year: i64) -> i64 {
+        (year - 1970) * 365 * 86_400_000 + (year - 1970).div_euclid(4) * 86_400_000
     }
 
     #[test]

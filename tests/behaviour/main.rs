@@ -16,6 +16,7 @@ mod effects;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod executions;
+mod fairness;
 mod far;
 mod lifecycle;
 mod onboarding;

@@ -103,7 +103,10 @@ impl Running<'_> {
             // The decision is kept; there is no code here to go on with.
             return self.set_aside(Attention::WorkflowMissing).await;
         }
-        self.wait_for_start(now);
+        if let Some(slot) = self.wait_for_start(now) {
+            // By message: what comes of the attempt is no answer to whoever decided.
+            let _ = self.myself.cast(ExecutionMessage::SlotGranted(slot));
+        }
         Ok(())
     }
 

@@ -78,13 +78,11 @@ async fn begin(host: &RunHost, key: &str, workflow: &WorkflowName, params: &Valu
 async fn end(tenant: &Arc<TenantShared>, id: ExecutionId) -> Result<Option<Outcome>> {
     while tenant.hub.check_open().is_ok() || tenant.live(id).is_some() {
         let live = take_up(tenant, id).await?;
-        let mut ended = live.ended();
-        let found = ended.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
-        match found {
-            Some(Ended::Outcome(outcome)) => return Ok(Some(Outcome::clone(&outcome))),
+        match live.end_shown().await {
+            Ended::Outcome(outcome) => return Ok(Some(Outcome::clone(&outcome))),
             // It had ended when it was taken up: its outcome is in the store.
-            Some(Ended::Dropped) => {}
-            Some(Ended::Requeued) | None => return Ok(None),
+            Ended::Dropped => {}
+            Ended::Requeued => return Ok(None),
         }
     }
     Ok(None)

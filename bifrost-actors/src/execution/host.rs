@@ -15,8 +15,8 @@ use bifrost_core::{
 };
 use ractor::ActorRef;
 use serde_json::Value;
-use tokio::sync::watch;
 
+use super::cancel::Cancel;
 use super::child;
 use super::journal::{Asked, Journal};
 use super::message::ExecutionMessage;
@@ -30,7 +30,7 @@ pub(crate) struct RunHost {
     pub(crate) tenant: Arc<TenantShared>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) actor: ActorRef<ExecutionMessage>,
-    pub(crate) cancelled: watch::Receiver<bool>,
+    pub(crate) cancel: Arc<Cancel>,
     pub(crate) place: Arc<Place>,
 }
 
@@ -154,10 +154,7 @@ impl ContextHost for RunHost {
     }
 
     async fn cancelled(&self) {
-        let mut cancelled = self.cancelled.clone();
-        // The sender goes with the actor: then nobody can ask any more.
-        if cancelled.wait_for(|asked| *asked).await.is_err() {
-            futures_util::future::pending::<()>().await;
-        }
+        // When the actor is gone, nobody can ask any more.
+        self.cancel.asked().await;
     }
 }

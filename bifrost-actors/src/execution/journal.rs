@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use super::ledger::{Ledger, Run, Stored};
 use crate::live::Live;
 use crate::task::panicked;
+use crate::text::json_size;
 
 /// The longest name of a step, in bytes.
 const MAX_STEP_NAME: usize = 200;
@@ -130,7 +131,8 @@ impl Journal {
     }
 
     /// Begins an attempt: what is in the journal will be replayed. The move to `Running` becomes durable with the
-    /// first write that follows, or with the next flush: until then, a crash finds the execution as it was.
+    /// first write that follows, or with the next flush, which the caller plans: until then, a crash finds the execution
+    /// as it was.
     pub(crate) fn begin_attempt(&self, run_for: std::time::Duration) -> Result<u32> {
         let now = self.clock.now();
         let mut inner = self.lock();
@@ -140,6 +142,7 @@ impl Journal {
         inner.record.started_at.get_or_insert(now);
         inner.record.run_deadline.get_or_insert(now.saturating_add(run_for));
         inner.record_dirty = true;
+        inner.flush_planned = true;
         let attempt = inner.record.attempt;
         inner.run = Run { attempt, ..Run::default() };
         inner.open_for_replay();
@@ -266,7 +269,7 @@ impl Journal {
     /// Stores what became of a step; `None` when there is nothing to wait for.
     pub(crate) fn finish_step(&self, attempt: u32, ordinal: u32, state: StepState) -> Result<Option<Durable>> {
         if let StepState::Confirmed { result } = &state {
-            self.quota.check_result(serde_json::to_vec(result).map_or(usize::MAX, |text| text.len()))?;
+            self.quota.check_result(json_size(result))?;
         }
         let mut inner = self.lock();
         inner.check_open(attempt)?;

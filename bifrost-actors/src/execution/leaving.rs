@@ -12,6 +12,7 @@ impl Running<'_> {
     pub(super) fn drain(&mut self) {
         self.state.draining = true;
         self.state.timers.in_line = None;
+        self.state.timers.scheduled = None;
         self.state.timers.retry = None;
         if self.state.attempt.is_none() {
             // Nothing of it runs: its stored state is what the next start goes on from.

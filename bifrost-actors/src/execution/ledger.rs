@@ -9,6 +9,8 @@ use bifrost_core::workflow::host::StepTicket;
 use bifrost_core::{Error, ErrorKind, Result, Timestamp};
 use sha2::{Digest, Sha256};
 
+use crate::text::hex;
+
 /// What is stored of an execution.
 #[derive(Debug)]
 pub(crate) struct Stored {
@@ -245,7 +247,7 @@ impl Ledger {
             hasher.update(step.name.as_bytes());
         }
         let digest = hasher.finalize();
-        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&digest[..16])
     }
 }
 

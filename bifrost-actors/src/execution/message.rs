@@ -11,7 +11,12 @@ use crate::slots::Slot;
 #[derive(Debug)]
 pub(crate) enum ExecutionMessage {
     /// Make the acceptance durable, answer, and get in line.
-    Accept(RpcReplyPort<Result<()>>),
+    Accept {
+        /// Given back once the caller is answered.
+        turn: Slot,
+        /// Answered once it is durable.
+        reply: RpcReplyPort<Result<()>>,
+    },
     /// Go on from the stored state.
     Resume,
     /// A place to run is there.

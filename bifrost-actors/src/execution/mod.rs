@@ -9,6 +9,7 @@
 
 pub(crate) mod attempt;
 mod attention;
+pub(crate) mod cancel;
 mod child;
 pub(crate) mod host;
 pub(crate) mod journal;
@@ -25,10 +26,10 @@ use std::sync::Arc;
 use bifrost_core::execution::ExecutionRecord;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
 
 use crate::live::Live;
 use crate::tenant::shared::TenantShared;
+use crate::text::hex;
 use ledger::Stored;
 use message::ExecutionMessage;
 use running::Running;
@@ -58,7 +59,7 @@ pub(crate) fn request_hash(record: &ExecutionRecord) -> String {
     hasher.update(record.workflow.as_str().as_bytes());
     hasher.update([0]);
     hasher.update(record.params.to_string().as_bytes());
-    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize()[..16])
 }
 
 /// Where an idempotency key is kept; the key itself may be personal and is hashed.
@@ -92,7 +93,7 @@ impl Actor for ExecutionActor {
             place: None,
             timers: Timers::default(),
             run_until: None,
-            cancel: watch::Sender::new(false),
+            cancel: Arc::default(),
             draining: false,
         })
     }
@@ -106,9 +107,10 @@ impl Actor for ExecutionActor {
         let mut run = Running { myself: &myself, state };
         match message {
             // A caller that gave up has its answer in the store.
-            ExecutionMessage::Accept(reply) => match run.accept().await {
+            ExecutionMessage::Accept { turn, reply } => match run.accept().await {
                 Ok(()) => {
                     let _ = reply.send(Ok(()));
+                    drop(turn);
                     run.accepted().await?;
                 }
                 Err(error) => {

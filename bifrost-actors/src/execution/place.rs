@@ -56,6 +56,11 @@ impl Place {
         drop(held);
     }
 
+    /// Gives the place back for good when this is dropped.
+    pub(crate) fn held(self: Arc<Self>) -> Held {
+        Held(self)
+    }
+
     /// Stands in line if a place is needed: the last who comes back does.
     fn request(&self) -> Option<oneshot::Receiver<Slot>> {
         let state = self.lock();
@@ -76,6 +81,15 @@ impl Place {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Place::held`].
+pub(crate) struct Held(Arc<Place>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -20,9 +20,11 @@ use super::message::ExecutionMessage;
 use super::place::Place;
 use super::state::{self, ExecutionActorState, Next, Returned};
 use super::{IdempotencyRecord, LEFT, idempotency_parts, request_hash};
+use crate::countdowns::Countdown;
 use crate::live::Ended;
 use crate::slots::Slot;
-use crate::task::{after, spawn};
+use crate::task::{Task, spawn};
+use crate::text::json_size;
 
 /// See the module.
 pub(super) struct Running<'a> {
@@ -68,8 +70,8 @@ impl Running<'_> {
             return self.cancel(Principal::System, child::PARENT_ENDED.to_owned()).await;
         }
         let now = self.state.tenant.hub.clock.now();
-        self.wait_for_start(now);
-        Ok(())
+        let granted = self.wait_for_start(now);
+        self.start_when_granted(granted).await
     }
 
     /// Goes on from the stored state.
@@ -104,21 +106,23 @@ impl Running<'_> {
         }
         // A wall clock that was set back since must not make it wait for what has passed before.
         let now = self.state.journal.taken_up_from().max(self.state.tenant.hub.clock.now());
-        self.wait_for_start(now);
-        Ok(())
+        let granted = self.wait_for_start(now);
+        self.start_when_granted(granted).await
     }
 
     /// Starts the clocks that run while it waits, and gets in line now or when its retry is due. What is left of its
     /// deadlines and delays is what is left of them at `now`; from then on they pass with the monotonic count. A
-    /// scheduled execution waits for a time of the wall clock, and nothing else of it passes before that.
-    pub(super) fn wait_for_start(&mut self, now: Timestamp) {
+    /// scheduled execution waits for a time of the wall clock, and nothing else of it passes before that. What comes
+    /// back is the place to run it has already.
+    #[must_use]
+    pub(super) fn wait_for_start(&mut self, now: Timestamp) -> Option<Slot> {
         let (state, run_deadline, queue_deadline, retry_at) = self
             .state
             .journal
             .with_record(|record| (record.state, record.run_deadline, record.queue_deadline, record.retry_at));
         if let Some(time) = retry_at.filter(|_| state == ExecutionState::Scheduled) {
-            self.state.timers.retry = Some(self.at(time, ExecutionMessage::RetryDue));
-            return;
+            self.state.timers.scheduled = Some(self.at(time, ExecutionMessage::RetryDue));
+            return None;
         }
         match run_deadline {
             Some(deadline) => self.run_for(deadline.since(now)),
@@ -127,8 +131,19 @@ impl Running<'_> {
             }
         }
         match retry_at {
-            Some(at) => self.state.timers.retry = Some(self.after(at.since(now), ExecutionMessage::RetryDue)),
+            Some(at) => {
+                self.state.timers.retry = Some(self.after(at.since(now), ExecutionMessage::RetryDue));
+                None
+            }
             None => self.get_in_line(),
+        }
+    }
+
+    /// Begins in the place it has, or waits for one.
+    async fn start_when_granted(&mut self, granted: Option<Slot>) -> Result<()> {
+        match granted {
+            Some(slot) => self.start_attempt(slot).await,
+            None => Ok(()),
         }
     }
 
@@ -140,8 +155,8 @@ impl Running<'_> {
         if self.state.registered().is_none() {
             return self.set_aside(Attention::WorkflowMissing).await;
         }
-        self.get_in_line();
-        Ok(())
+        let granted = self.get_in_line();
+        self.start_when_granted(granted).await
     }
 
     /// Its time in the queue begins now, however late that is: it was not in the queue while nobody was there.
@@ -158,16 +173,21 @@ impl Running<'_> {
         if workflow.is_none() {
             return self.set_aside(Attention::WorkflowMissing).await;
         }
-        self.wait_for_start(now);
-        Ok(())
+        let granted = self.wait_for_start(now);
+        self.start_when_granted(granted).await
     }
 
-    pub(super) fn get_in_line(&mut self) {
+    /// Stands in line for a place to run, which is told by message unless there is one at once.
+    fn get_in_line(&mut self) -> Option<Slot> {
         if self.state.draining {
-            return;
+            return None;
         }
         let tenant = &self.state.tenant;
         let limit = tenant.record().map_or(1, |record| record.quota.max_running);
+        if let Some(slot) = tenant.hub.slots.take(&tenant.id, limit) {
+            self.state.timers.in_line = None;
+            return Some(slot);
+        }
         let turn = tenant.hub.slots.request(&tenant.id, limit);
         let myself = self.myself.clone();
         self.state.timers.in_line = Some(spawn(async move {
@@ -176,6 +196,7 @@ impl Running<'_> {
                 let _ = myself.cast(ExecutionMessage::SlotGranted(slot));
             }
         }));
+        None
     }
 
     /// Begins an attempt in the slot that was granted.
@@ -187,8 +208,7 @@ impl Running<'_> {
         self.state.workflow = Some(Arc::clone(&workflow));
         let deadlines = *workflow.spec().deadlines();
         let number = self.state.journal.begin_attempt(deadlines.run)?;
-        let record = self.state.journal.record();
-        if record.suspicions > 0 {
+        if self.state.journal.with_record(|record| record.suspicions > 0) {
             // If its process dies again, it must be known who ran and who only waited.
             self.flush().await?;
         }
@@ -197,29 +217,34 @@ impl Running<'_> {
             self.run_for(deadlines.run);
         }
         let place = Place::new(&self.state.tenant, slot);
-        let context = self.context(&record, &deadlines, &place);
-        self.state.attempt =
-            Some(Attempt::start(number, workflow, context, record.params, &self.state.journal, self.myself));
+        let (info, params) =
+            self.state.journal.with_record(|record| (self.info(record, &deadlines), record.params.clone()));
+        let context = self.context(info, &place);
+        self.state.attempt = Some(Attempt::start(number, workflow, context, params, &self.state.journal, self.myself));
         self.state.place = Some(place);
         // A workflow that ends before that costs no commit more.
         self.flush_soon();
         Ok(())
     }
 
-    fn context(&self, record: &ExecutionRecord, deadlines: &Deadlines, place: &Arc<Place>) -> Context {
+    fn info(&self, record: &ExecutionRecord, deadlines: &Deadlines) -> RunInfo {
+        RunInfo {
+            tenant: self.state.tenant.id.clone(),
+            execution: record.id,
+            workflow: record.workflow.clone(),
+            attempt: record.attempt,
+            principal: record.principal.clone(),
+            step_deadline: deadlines.step,
+        }
+    }
+
+    fn context(&self, info: RunInfo, place: &Arc<Place>) -> Context {
         Context::new(Arc::new(RunHost {
-            info: RunInfo {
-                tenant: self.state.tenant.id.clone(),
-                execution: record.id,
-                workflow: record.workflow.clone(),
-                attempt: record.attempt,
-                principal: record.principal.clone(),
-                step_deadline: deadlines.step,
-            },
+            info,
             tenant: Arc::clone(&self.state.tenant),
             journal: Arc::clone(&self.state.journal),
             actor: self.myself.clone(),
-            cancelled: self.state.cancel.subscribe(),
+            cancel: Arc::clone(&self.state.cancel),
             place: Arc::clone(place),
         }))
     }
@@ -233,24 +258,29 @@ impl Running<'_> {
             return Err(error);
         }
         let unfinished_replay = self.state.journal.unfinished_replay();
+        // Until what came of it is durable: of a long line, no more than run at a time are on their way to the disk.
+        let _place = self.state.place.take().map(Place::held);
         self.stop_attempt();
         let (attention, problems) = self.state.journal.attempt_findings();
         let result = end.and_then(|end| end.result).and_then(|output| {
-            let size = serde_json::to_vec(&output).map_or(usize::MAX, |text| text.len());
-            self.state.tenant.record()?.quota.check_result(size)?;
+            self.state.tenant.record()?.quota.check_result(json_size(&output))?;
             Ok(output)
         });
-        let record = self.state.journal.record();
         let never = bifrost_core::policy::retry::RetryPolicy::never();
-        let next = state::decide(Returned {
-            record: &record,
-            result,
-            attention,
-            unfinished_replay,
-            problems,
-            policy: self.state.workflow.as_ref().map_or(&never, |workflow| workflow.spec().retry()),
-            jitter: self.state.tenant.hub.entropy.fraction(),
-            time_left: self.time_left(),
+        let time_left = self.time_left();
+        // What was well needs no chance.
+        let jitter = result.as_ref().map_or_else(|_| self.state.tenant.hub.entropy.fraction(), |_| 0.0);
+        let next = self.state.journal.with_record(|record| {
+            state::decide(Returned {
+                record,
+                result,
+                attention,
+                unfinished_replay,
+                problems,
+                policy: self.state.workflow.as_ref().map_or(&never, |workflow| workflow.spec().retry()),
+                jitter,
+                time_left,
+            })
         });
         match next {
             Next::End(outcome) => self.end(outcome).await,
@@ -320,7 +350,7 @@ impl Running<'_> {
         if self.state.attempt.is_none() {
             return self.end(state::cancelled(Vec::new())).await;
         }
-        self.state.cancel.send_replace(true);
+        self.state.cancel.ask();
         let grace = self.state.tenant.hub.config.cancel_grace;
         self.state.timers.grace = Some(self.after(grace, ExecutionMessage::CancelGraceOver));
         Ok(())
@@ -428,7 +458,7 @@ impl Running<'_> {
     }
 
     /// Sends `message` when the wall clock shows `time`.
-    fn at(&self, time: Timestamp, message: ExecutionMessage) -> crate::task::Task {
+    fn at(&self, time: Timestamp, message: ExecutionMessage) -> Task {
         let (alarm, myself) = (self.state.tenant.hub.alarms.at(time), self.myself.clone());
         spawn(async move {
             alarm.rings().await;
@@ -437,8 +467,10 @@ impl Running<'_> {
         })
     }
 
-    fn after(&self, wait: Duration, message: ExecutionMessage) -> crate::task::Task {
-        after(&self.state.tenant.hub.clock, wait, self.myself, message)
+    fn after(&self, wait: Duration, message: ExecutionMessage) -> Countdown {
+        let myself = self.myself.clone();
+        // An actor that is gone has no use for it.
+        self.state.tenant.hub.countdowns.after(wait, move || drop(myself.cast(message)))
     }
 
     pub(super) fn close(&mut self, kind: ErrorKind, why: &'static str) {

@@ -9,11 +9,12 @@ use bifrost_core::policy::retry::RetryPolicy;
 use bifrost_core::workflow::Workflow;
 use bifrost_core::{Error, ErrorKind, Result};
 use serde_json::Value;
-use tokio::sync::watch;
 
 use super::attempt::Attempt;
+use super::cancel::Cancel;
 use super::journal::Journal;
 use super::place::Place;
+use crate::countdowns::Countdown;
 use crate::live::Live;
 use crate::probe::Entry;
 use crate::task::Task;
@@ -31,7 +32,7 @@ pub(crate) struct ExecutionActorState {
     pub(crate) timers: Timers,
     /// The run deadline, on the monotonic count: a wall clock that is set takes or gives nobody time.
     pub(crate) run_until: Option<Duration>,
-    pub(crate) cancel: watch::Sender<bool>,
+    pub(crate) cancel: Arc<Cancel>,
     pub(crate) draining: bool,
     pub(crate) _entry: Entry,
 }
@@ -47,12 +48,13 @@ impl ExecutionActorState {
 #[derive(Default)]
 pub(crate) struct Timers {
     pub(crate) in_line: Option<Task>,
-    pub(crate) queue: Option<Task>,
-    pub(crate) run: Option<Task>,
-    pub(crate) retry: Option<Task>,
-    pub(crate) grace: Option<Task>,
-    pub(crate) flush: Option<Task>,
+    pub(crate) scheduled: Option<Task>,
     pub(crate) missing: Option<Task>,
+    pub(crate) queue: Option<Countdown>,
+    pub(crate) run: Option<Countdown>,
+    pub(crate) retry: Option<Countdown>,
+    pub(crate) grace: Option<Countdown>,
+    pub(crate) flush: Option<Countdown>,
 }
 
 /// What follows when the workflow's code has returned.

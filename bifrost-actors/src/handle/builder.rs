@@ -19,11 +19,13 @@ use super::tenants;
 use crate::alarms::Alarms;
 use crate::config::HubConfig;
 use crate::connection::rotation::Rotations;
+use crate::countdowns::Countdowns;
 use crate::directory::Directory;
 use crate::hub::HubActor;
 use crate::probe::Roll;
 use crate::runtime::HubRuntime;
 use crate::slots::Slots;
+use crate::tenant::admission::TURNS;
 use crate::workflows::Workflows;
 
 /// Builds a [`Hub`]: see [`Hub::builder`].
@@ -159,10 +161,12 @@ impl HubBuilder {
         let directory = Directory::load(hub_store, Arc::clone(&self.clock)).await?;
         let runtime = Arc::new(HubRuntime {
             slots: Slots::new(self.config.max_running),
+            turns: Slots::new(TURNS),
             rotations: Rotations::default(),
             admission: Semaphore::new(self.config.max_waiting_calls),
             config: self.config,
             alarms: Alarms::new(Arc::clone(&self.clock)),
+            countdowns: Countdowns::new(Arc::clone(&self.clock)),
             clock: self.clock,
             entropy: self.entropy,
             store,

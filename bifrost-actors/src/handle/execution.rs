@@ -9,7 +9,6 @@ use bifrost_core::{Error, ErrorKind, ExecutionId, Result};
 use futures_util::Stream;
 use futures_util::future::{Either, select};
 use futures_util::stream::unfold;
-use tokio::sync::watch;
 
 use super::tenant::Tenant;
 use crate::execution::load;
@@ -37,12 +36,10 @@ impl ExecutionHandle {
     /// # Errors
     /// `Closed` when the hub was shut down first, or the tenant suspended: the execution goes on later.
     pub async fn wait(&self) -> Result<Outcome> {
-        let mut ended = self.live.ended();
-        let found = ended.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
-        match found {
-            Some(Ended::Outcome(outcome)) => Ok((*outcome).clone()),
-            Some(Ended::Requeued) => Err(self.closed("it was put back and goes on at the next start")),
-            Some(Ended::Dropped) | None => Err(self.closed("it was not accepted")),
+        match self.live.end_shown().await {
+            Ended::Outcome(outcome) => Ok((*outcome).clone()),
+            Ended::Requeued => Err(self.closed("it was put back and goes on at the next start")),
+            Ended::Dropped => Err(self.closed("it was not accepted")),
         }
     }
 
@@ -51,9 +48,7 @@ impl ExecutionHandle {
     /// # Errors
     /// As [`ExecutionHandle::wait`].
     pub async fn settled(&self) -> Result<Option<Outcome>> {
-        let mut aside = self.live.aside();
-        let set_aside = pin!(aside.wait_for(|aside| *aside));
-        match select(pin!(self.wait()), set_aside).await {
+        match select(pin!(self.wait()), pin!(self.live.set_aside())).await {
             Either::Left((outcome, _)) => outcome.map(Some),
             Either::Right(_) => Ok(None),
         }
@@ -61,13 +56,11 @@ impl ExecutionHandle {
 
     /// Its events from number `from` on (the first is 1), in order and without gaps, until it has ended.
     pub fn events(&self, from: u64) -> impl Stream<Item = Event> + Send + use<> {
-        let cursor = Cursor {
-            live: Arc::clone(&self.live),
-            last: self.live.last(),
-            ended: self.live.ended(),
-            next: from.max(1),
-        };
-        unfold(cursor, |mut cursor| async move { cursor.next().await.map(|event| (event, cursor)) })
+        let live = Arc::clone(&self.live);
+        unfold((live, from.max(1)), |(live, next)| async move {
+            let event = live.event(next).await?;
+            Some((event, (live, next + 1)))
+        })
     }
 
     /// Asks it to stop. Resolves when the wish is durable; the end comes with [`ExecutionHandle::wait`].
@@ -91,31 +84,5 @@ impl ExecutionHandle {
         Error::new(ErrorKind::Closed, "wait for execution", message)
             .with("tenant", self.tenant.id())
             .with("execution", self.id())
-    }
-}
-
-struct Cursor {
-    live: Arc<Live>,
-    last: watch::Receiver<u64>,
-    ended: watch::Receiver<Option<Ended>>,
-    next: u64,
-}
-
-impl Cursor {
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            // The end is shown after the last event: looked at in this order, none is missed.
-            let over = self.ended.borrow_and_update().is_some();
-            self.last.mark_unchanged();
-            if let Some(event) = self.live.event(self.next) {
-                self.next += 1;
-                return Some(event);
-            }
-            if over {
-                return None;
-            }
-            let changed = futures_util::future::select(Box::pin(self.last.changed()), Box::pin(self.ended.changed()));
-            changed.await;
-        }
     }
 }

@@ -193,8 +193,7 @@ impl Hub {
                 return;
             }
             for live in running {
-                // The sender lives as long as `live` does.
-                let _ = live.ended().wait_for(Option::is_some).await;
+                live.end_shown().await;
             }
         }
     }

@@ -37,6 +37,7 @@ pub(crate) struct HubActorState {
     take_ups: Vec<Task>,
     sweep: Task,
     _alarms: Task,
+    _countdowns: Task,
     draining: bool,
 }
 
@@ -66,6 +67,7 @@ impl Actor for HubActor {
     ) -> Result<HubActorState, ActorProcessingErr> {
         let sweep = next_sweep(&hub, &myself);
         let alarms = spawn(Arc::clone(&hub.alarms).mind());
+        let countdowns = spawn(Arc::clone(&hub.countdowns).mind());
         Ok(HubActorState {
             hub,
             tenants: BTreeMap::new(),
@@ -76,6 +78,7 @@ impl Actor for HubActor {
             take_ups: Vec::new(),
             sweep,
             _alarms: alarms,
+            _countdowns: countdowns,
             draining: false,
         })
     }

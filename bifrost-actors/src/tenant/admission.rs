@@ -7,7 +7,6 @@ use bifrost_core::store::key::Kind;
 use bifrost_core::{
     Error, ErrorKind, ExecutionId, IdempotencyKey, Principal, Result, TenantId, Timestamp, WorkflowName,
 };
-use ractor::RpcReplyPort;
 use serde_json::Value;
 
 use super::message::TenantMessage;
@@ -16,6 +15,15 @@ use super::state::may_work;
 use crate::execution::{IdempotencyRecord, idempotency_parts, load, request_hash};
 use crate::live::{Ended, Live};
 use crate::runtime::HubRuntime;
+use crate::slots::Slot;
+use crate::text::json_size;
+
+/// Executions that are accepted at the same time, all tenants together. What is accepted shares its sync with what else
+/// is: more of them would save little of it, and delay whoever comes next.
+pub(crate) const TURNS: usize = 64;
+
+/// Those of one tenant among them.
+const TURNS_OF_ONE: u32 = 32;
 
 /// What to run, and how.
 pub(crate) struct Request {
@@ -43,8 +51,7 @@ pub(crate) fn check(hub: &HubRuntime, id: &TenantId, request: Request) -> Result
     let workflow = hub.workflows.get(&name).ok_or_else(|| unknown_workflow(hub, &name))?;
     let named = |error: Error| error.with("tenant", id).with("workflow", &name);
     let depth = depth(parent).map_err(named)?;
-    let size = serde_json::to_vec(&params).map_or(usize::MAX, |text| text.len());
-    tenant.quota.check_params(size).map_err(named)?;
+    tenant.quota.check_params(json_size(&params)).map_err(named)?;
     workflow.spec().params().check(&params).map_err(named)?;
     workflow.admits().map_err(named)?;
     let now = hub.clock.now();
@@ -94,16 +101,39 @@ fn depth(parent: Option<Parent>) -> Result<u32> {
 /// Starts what was checked. Whoever is faster with the same idempotency key is found instead.
 pub(crate) async fn start(tenant: &Arc<TenantShared>, record: ExecutionRecord) -> Result<Arc<Live>> {
     let live = Live::new(record.id);
-    let (boxed, shown) = (Box::new(record.clone()), Arc::clone(&live));
-    let start = |reply: RpcReplyPort<Result<()>>| TenantMessage::Start { record: boxed, live: shown, reply };
-    let actor = tenant.actor()?;
-    match tenant.hub.ask(&actor, start).await? {
+    let keyed = record.idempotency_key.is_some().then(|| record.clone());
+    match tenant.hub.answered(accept(tenant, record, &live)).await? {
         Ok(()) => Ok(live),
-        Err(error) if error.kind() == ErrorKind::Conflict && record.idempotency_key.is_some() => {
-            existing(tenant, &record).await?.ok_or(error)
-        }
-        Err(error) => Err(error),
+        Err(error) => match keyed.filter(|_| error.kind() == ErrorKind::Conflict) {
+            Some(record) => existing(tenant, &record).await?.ok_or(error),
+            None => Err(error),
+        },
     }
+}
+
+/// Has `record` accepted when it is its turn.
+async fn accept(tenant: &TenantShared, record: ExecutionRecord, live: &Arc<Live>) -> Result<Result<()>> {
+    let turn = turn(tenant).await?;
+    let (record, live) = (Box::new(record), Arc::clone(live));
+    tenant.hub.tell(&*tenant.actor()?, |reply| TenantMessage::Start { record, live, turn, reply }).await
+}
+
+/// Waits for the turn to be accepted. Few are accepted at a time, and tenants take turns: whoever calls a thousand times
+/// at once stands in a line of its own, instead of filling the one that all stand in for the disk.
+async fn turn(tenant: &TenantShared) -> Result<Slot> {
+    let turns = &tenant.hub.turns;
+    if let Some(turn) = turns.take(&tenant.id, TURNS_OF_ONE) {
+        return Ok(turn);
+    }
+    if turns.waiting(&tenant.id) >= tenant.hub.config.max_waiting_calls {
+        return Err(tenant.hub.overloaded().with("tenant", &tenant.id));
+    }
+    let turn = turns.request(&tenant.id, TURNS_OF_ONE);
+    let turn = turn.await.map_err(|_| Error::internal("admit execution", "the line was given up"))?;
+    // Meanwhile it may have become clear that nobody is accepted any more.
+    tenant.hub.check_open()?;
+    may_work(&*tenant.record()?)?;
+    Ok(turn)
 }
 
 /// The execution that the idempotency key of `record` led to before.

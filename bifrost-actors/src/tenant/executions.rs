@@ -104,7 +104,7 @@ impl Executions {
     /// Those whose end nobody knows yet.
     pub(crate) fn running(&self) -> Vec<Arc<Live>> {
         let known = self.lock();
-        let unknown = known.by_id.values().filter(|known| known.live.ended().borrow().is_none());
+        let unknown = known.by_id.values().filter(|known| known.live.ended().is_none());
         unknown.map(|known| Arc::clone(&known.live)).collect()
     }
 
@@ -124,11 +124,11 @@ mod tests {
         let executions = Executions::default();
         let id = || ExecutionId::generate(Timestamp::from_millis(0), &SystemEntropy);
         let before = executions.show(id());
-        assert!(before.ended().borrow().is_none());
+        assert!(before.ended().is_none());
         executions.close();
         let after = executions.show(id());
         for live in [before, after] {
-            assert!(matches!(*live.ended().borrow(), Some(Ended::Requeued)));
+            assert!(matches!(live.ended(), Some(Ended::Requeued)));
         }
         assert!(executions.is_empty());
     }

@@ -9,6 +9,7 @@ use ractor::{ActorRef, RpcReplyPort};
 use crate::connection::message::ConnectionMessage;
 use crate::execution::load::Claim;
 use crate::live::Live;
+use crate::slots::Slot;
 
 /// Messages of a [`TenantActor`](super::TenantActor).
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) enum TenantMessage {
         record: Box<ExecutionRecord>,
         /// Its public face.
         live: Arc<Live>,
+        /// Given back once the caller is answered.
+        turn: Slot,
         /// Answered once it is durable, or refused.
         reply: RpcReplyPort<Result<()>>,
     },

@@ -29,6 +29,7 @@ use crate::execution::message::ExecutionMessage;
 use crate::execution::{ExecutionActor, ExecutionArgs, LEFT, load};
 use crate::hub::message::HubMessage;
 use crate::live::{Ended, Live};
+use crate::slots::Slot;
 use crate::supervision::{RestartBudget, Verdict};
 use crate::task::{after, report};
 use message::TenantMessage;
@@ -78,7 +79,9 @@ impl Actor for TenantActor {
         state: &mut TenantActorState,
     ) -> Handled {
         match message {
-            TenantMessage::Start { record, live, reply } => start(&myself, state, *record, live, reply).await,
+            TenantMessage::Start { record, live, turn, reply } => {
+                start(&myself, state, *record, live, turn, reply).await;
+            }
             TenantMessage::Recover(id) => recover(&myself, state, id),
             TenantMessage::Claimed { id, claim } => claimed(&myself, state, id, claim).await,
             TenantMessage::Connection { id, reply } => {
@@ -147,6 +150,7 @@ async fn start(
     state: &mut TenantActorState,
     record: ExecutionRecord,
     live: Arc<Live>,
+    turn: Slot,
     reply: RpcReplyPort<Result<()>>,
 ) {
     let admitted = state.shared.record().and_then(|tenant| admit(&tenant, state.in_flight(), state.draining));
@@ -156,7 +160,7 @@ async fn start(
     };
     match started {
         Ok(actor) => {
-            if actor.cast(ExecutionMessage::Accept(reply)).is_err() {
+            if actor.cast(ExecutionMessage::Accept { turn, reply }).is_err() {
                 tracing::warn!(tenant = %state.shared.id, "an execution ended before it was accepted");
             }
         }

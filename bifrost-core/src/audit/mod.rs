@@ -151,9 +151,11 @@ impl AuditLog {
     /// `Internal` when the record does not serialize.
     pub fn append(&self, batch: &mut Batch, record: &AuditRecord) -> Result<()> {
         let payload = Payload { tenant: self.store.scope().as_str().to_owned(), record };
-        let payload = serde_json::to_vec(&payload)
+        // Most fit into this.
+        let mut text = Vec::with_capacity(512);
+        serde_json::to_writer(&mut text, &payload)
             .map_err(|error| Error::internal("write audit record", "the record does not serialize").source(error))?;
-        batch.append(self.log.clone(), payload);
+        batch.append(self.log.clone(), text);
         Ok(())
     }
 
