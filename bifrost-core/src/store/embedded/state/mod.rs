@@ -513,7 +513,8 @@ mod tests {
         let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (state, drained) = (open(dir.path()).unwrap(), open(other.path()).unwrap());
         let begin = |state: &State| {
-            state.with_mut(|open| Ok(drop(open.memtable.freeze(open.at)))).unwrap();
+            let begun = state.with_mut(|open| Ok(open.memtable.freeze(open.at).is_some()));
+            assert!(begun.unwrap());
         };
         // Some new, some longer, some gone, at both ends and in the middle; one part in the engine, one on its way
         // there, one fresh.
