@@ -21,9 +21,27 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// What the typed client asks for: the properties it has a type for.
 const SELECT: &[&str] = &[
-    "id", "displayName", "givenName", "surname", "userPrincipalName", "mail", "mailNickname", "accountEnabled",
-    "usageLocation", "jobTitle", "department", "companyName", "employeeId", "officeLocation", "mobilePhone",
-    "businessPhones", "preferredLanguage", "userType", "createdDateTime", "onPremisesSyncEnabled", "assignedLicenses",
+    "id",
+    "displayName",
+    "givenName",
+    "surname",
+    "userPrincipalName",
+    "mail",
+    "mailNickname",
+    "accountEnabled",
+    "usageLocation",
+    "jobTitle",
+    "department",
+    "companyName",
+    "employeeId",
+    "officeLocation",
+    "mobilePhone",
+    "businessPhones",
+    "preferredLanguage",
+    "userType",
+    "createdDateTime",
+    "onPremisesSyncEnabled",
+    "assignedLicenses",
 ];
 /// How often a refused call is tried again.
 const RETRIES: usize = 12;
