@@ -19,6 +19,9 @@ use super::{Batch, CommitSeq, Op, Scan, SharedStore, Versioned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ExecutionId;
 
+/// How long a record is that is not unusually long.
+const USUAL_BYTES: usize = 1024;
+
 /// The records of one scope. Cheap to clone.
 #[derive(Clone)]
 pub struct TenantStore(Arc<Inner>);
@@ -81,9 +84,11 @@ impl TenantStore {
     /// `Internal` for a key outside the scope or a value that does not serialize; `Closed` when the scope was erased.
     pub fn seal<T: Serialize + ?Sized>(&self, key: &Key, value: &T) -> Result<Bytes> {
         self.check(key.as_bytes())?;
-        let plain = serde_json::to_vec(value)
+        // Most records fit; one that grows leaves copies behind that nobody wipes.
+        let mut plain = Zeroizing::new(Vec::with_capacity(USUAL_BYTES));
+        serde_json::to_writer(&mut *plain, value)
             .map_err(|error| Error::internal("write record", "the record does not serialize").source(error))?;
-        self.0.sealer.seal(key, &Zeroizing::new(plain))
+        self.0.sealer.seal(key, &plain)
     }
 
     /// The value whose stored form under `key` is this.
