@@ -40,6 +40,9 @@ const META_KEY: [u8; 5] = [META, b'm', b'e', b't', b'a'];
 const STRIDE: usize = 256;
 const STRIDE_BYTES: usize = 256 * 1024;
 
+#[cfg(test)]
+pub(super) type Raw = sled::Db;
+
 pub(super) type Bounds = (Bound<Key>, Bound<Key>);
 
 /// An opened engine. One thread at a time changes it.
@@ -253,8 +256,9 @@ impl Engine {
         self.take(Stride::default(), Meta { at, ..self.meta() })
     }
 
+    /// What it is underneath, to be tampered with.
     #[cfg(test)]
-    pub(super) fn db(&self) -> &sled::Db {
+    pub(super) fn db(&self) -> &Raw {
         &self.db
     }
 }

@@ -439,7 +439,7 @@ mod tests {
         }
         state.close();
         open(dir.path()).unwrap().close();
-        let tamper = |tamper: &dyn Fn(&sled::Db)| {
+        let tamper = |tamper: &dyn Fn(&engine::Raw)| {
             let state = open(dir.path()).unwrap();
             state
                 .with(|inner| {
@@ -455,8 +455,8 @@ mod tests {
         let old = Head::of(&[2], 1, 0, b"older").encode(b"older");
         let current = Head::of(&[2], 2, 0, &[2; 10]).encode(&[2; 10]);
         tamper(&|db| drop(db.remove(&key).unwrap()));
-        let repair = |db: &sled::Db| drop(db.insert(&key, current.clone()).unwrap());
-        let unverified = |call: &dyn Fn(&sled::Db)| {
+        let repair = |db: &engine::Raw| drop(db.insert(&key, current.clone()).unwrap());
+        let unverified = |call: &dyn Fn(&engine::Raw)| {
             let state = State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap();
             state
                 .with(|inner| {
