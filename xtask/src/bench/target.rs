@@ -29,9 +29,11 @@ const TARGETS: &[(&str, Target)] = &[
     ("page of 50 of the history at any depth, p99", Target::AtMost(5.0)),
 ];
 
-/// The target of a figure.
+/// The target of a figure. What one execution takes has none.
 pub(super) fn of(row: &Row) -> Option<Target> {
-    TARGETS.iter().find(|(name, _)| row.name.starts_with(name)).map(|(_, target)| *target)
+    let is_per_execution = row.name.ends_with(" per execution");
+    let found = TARGETS.iter().find(|(name, _)| row.name.starts_with(name) && !is_per_execution);
+    found.map(|(_, target)| *target)
 }
 
 impl Target {
@@ -60,6 +62,12 @@ mod tests {
 
     fn row(name: &str, value: f64) -> Row {
         Row::new(name, &[value], "")
+    }
+
+    #[test]
+    fn what_one_execution_takes_has_no_target() {
+        assert!(of(&row("five steps, 100 in flight, syncs per execution", 0.3)).is_none());
+        assert!(of(&row("five steps, 100 in flight", 4_000.0)).is_some());
     }
 
     #[test]
