@@ -78,16 +78,20 @@ def test_executions_leave_nothing_behind(start: Callable[..., object]) -> None:
     assert after[4] <= before[4] * 1.01 + 100, f"objects: {before[4]} → {after[4]}"
 
 
-def test_an_event_loop_leaves_no_descriptor() -> None:
-    """Each loop that a hub was used on has a mailbox; it goes with its loop."""
+def test_an_event_loop_leaves_no_descriptor(eventually: Callable[..., None]) -> None:
+    """Each loop that a hub was used on has a mailbox; it goes with its loop, and the hub's threads soon after it."""
     from bifrost import Hub
 
     async def main() -> None:
         async with Hub.open(workflows=[]) as hub:
             await hub.create_tenant("contoso")
 
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
     asyncio.run(main())
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for _ in range(10):
         asyncio.run(main())
-    assert len(os.listdir("/proc/self/fd")) <= before + 2
+    # A runtime never makes its closer wait: its last thread gives back three descriptors when it gets to it.
+    eventually("the loops' descriptors are given back", lambda: descriptors() <= before + 2)
