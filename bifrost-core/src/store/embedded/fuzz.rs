@@ -76,8 +76,8 @@ fn written(at: Point, batches: &[Writes]) -> Vec<Writes> {
 
 /// Reads `data` as what the state and the mark hold, and stores records made from it.
 pub fn stored_record(data: &[u8]) {
-    if let Some(meta) = Meta::decode(data) {
-        assert_eq!(meta.encode(), data);
+    if let Some((meta, plan)) = Meta::decode(data) {
+        assert_eq!(meta.encode(&plan), data);
     }
     if let Some(found) = mark::parse(data) {
         assert_eq!(mark::parse(mark::text(found).unwrap().as_bytes()), Some(found));

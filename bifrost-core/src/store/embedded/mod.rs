@@ -43,6 +43,7 @@ mod meta;
 mod options;
 mod overlay;
 mod pin;
+mod plan;
 mod queue;
 #[cfg(all(test, shuttle))]
 mod races;

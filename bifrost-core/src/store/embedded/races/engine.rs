@@ -58,20 +58,6 @@ impl Config {
 #[derive(Clone, Default)]
 pub(in super::super) struct Db(Arc<Mutex<Map>>);
 
-/// What a batch does to each key.
-#[derive(Default)]
-pub(in super::super) struct Batch(Vec<(Vec<u8>, Option<Vec<u8>>)>);
-
-impl Batch {
-    pub(in super::super) fn insert(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.0.push((key.into(), Some(value.into())));
-    }
-
-    pub(in super::super) fn remove(&mut self, key: impl Into<Vec<u8>>) {
-        self.0.push((key.into(), None));
-    }
-}
-
 impl Db {
     fn with<T>(&self, call: impl FnOnce(&mut Map) -> T) -> T {
         call(&mut self.0.lock().unwrap())
@@ -87,18 +73,6 @@ impl Db {
 
     pub(in super::super) fn remove(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         Ok(self.with(|map| map.remove(key.as_ref())))
-    }
-
-    pub(in super::super) fn apply_batch(&self, batch: Batch) -> Result<()> {
-        self.with(|map| {
-            for (key, value) in batch.0 {
-                match value {
-                    Some(value) => drop(map.insert(key, value)),
-                    None => drop(map.remove(&key)),
-                }
-            }
-        });
-        Ok(())
     }
 
     pub(in super::super) fn range(&self, bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Iter {

@@ -1,12 +1,12 @@
 //! The engine that keeps records on disk, which is sled. The only file that names it.
 //!
 //! sled is known to drop data or to panic on a damaged file, so whoever calls into it is guarded (`state`), and a sum over
-//! all records, carried in the same atomic batch as the records, tells whether any of them is missing.
+//! all records, kept beside them, tells whether any of them is missing.
 //!
-//! One tree. Under meta: the point the engine stands at, how many records there are, and their sum. Changes go in by
-//! strides, each an atomic batch; while they do, meta also says how far records may be ahead of its point, and only a
-//! journal that leads as far as that can be replayed over them. While an engine is being filled it has records but no
-//! meta, so half of it is never taken for the whole.
+//! One tree. Under meta: the point the engine stands at, how many records there are, their sum, and the few changes that
+//! are being made right now (`plan`). While changes go in, meta also says how far records may be ahead of its point, and
+//! only a journal that leads as far as that can be replayed over them. While an engine is being filled it has records but
+//! no meta, so half of it is never taken for the whole.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -24,21 +24,18 @@ use super::super::super::key::Key;
 use super::super::disk::{Disk, is_full, open_failed};
 use super::super::frame::Point;
 use super::super::meta::Meta;
+use super::super::plan::Planned;
 #[cfg(shuttle)]
 use super::super::races::engine as sled;
-use super::super::record::{Head, MAX_PIECE, META, RECORD, record_key};
+use super::super::record::{Head, META, RECORD, corrupt, record_key};
 use super::super::room::{self, Reserve};
 use super::memtable::{Change, Changes};
+use super::stride::{Move, Stride, moves_of};
 use super::walk::directed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{Mutex, MutexGuard};
 
 const META_KEY: [u8; 5] = [META, b'm', b'e', b't', b'a'];
-
-/// How many changes, and how many bytes of them, become one atomic batch. Reading waits that long at most; each batch
-/// costs as much as several changes do.
-const STRIDE: usize = 256;
-const STRIDE_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]
 pub(super) type Raw = sled::Db;
@@ -75,8 +72,9 @@ impl Engine {
         let db = config.open().map_err(failed)?;
         let file_path = path.join("db");
         let file = File::open(&file_path).map_err(|error| open_failed(&file_path, error))?;
-        let meta = Mutex::new(load_meta(&db)?);
-        let engine = Self { db, file, file_path, disk: disk.clone(), meta };
+        let (meta, plan) = load_meta(&db)?;
+        let engine = Self { db, file, file_path, disk: disk.clone(), meta: Mutex::new(meta) };
+        engine.settle(&plan)?;
         if verify {
             engine.verify()?;
         }
@@ -144,82 +142,89 @@ impl Engine {
         })
     }
 
+    /// What was being done when the engine was left, as far as it was, becomes part of what the meta says.
+    fn settle(&self, plan: &[Planned]) -> Result<()> {
+        let mut meta = self.meta();
+        let mut goes_on = true;
+        for planned in plan {
+            let found = self.head(&planned.key)?;
+            let made = found == planned.new;
+            if !made && found != planned.old || made && !goes_on {
+                return Err(corrupt(planned.key.as_bytes()));
+            }
+            goes_on = made;
+            if made {
+                meta = meta.after(planned);
+            }
+            planned.left_over(made).try_for_each(|piece| self.remove(&piece))?;
+        }
+        if plan.is_empty() { Ok(()) } else { self.note(meta, &[]) }
+    }
+
     /// Brings changes in, after which the engine stands at `to`; false where it stopped on the way because it would not
     /// have left alone the `reserve`.
     pub(super) fn apply(&self, changes: &Changes, to: Point, reserve: Reserve) -> Result<bool> {
-        let mut meta = self.meta();
-        meta.reach = to.seq;
-        let mut stride = Stride::default();
-        for (key, change) in changes {
-            if stride.is_full() {
-                if !self.has_room(&stride, reserve) {
-                    return Ok(false);
-                }
-                self.take(std::mem::take(&mut stride), meta)?;
+        let mut changes = changes.iter().peekable();
+        while changes.peek().is_some() {
+            let stride = Stride::gather(&mut changes, |key, change| self.planned(key, change))?;
+            if !self.has_room(&stride, reserve) {
+                return Ok(false);
             }
-            self.change(&mut stride, &mut meta, key, change)?;
+            self.take(&stride, to)?;
         }
-        if !self.has_room(&stride, reserve) {
-            return Ok(false);
-        }
-        meta.at = to;
-        self.take(stride, meta)?;
+        self.note(Meta { at: to, reach: to.seq, ..self.meta() }, &[])?;
         Ok(true)
     }
 
-    fn has_room(&self, stride: &Stride, reserve: Reserve) -> bool {
+    fn planned(&self, key: &Key, change: &Change) -> Result<Planned> {
+        let head = |value| Head::of(key.as_bytes(), change.version.0, change.ordinal, value);
+        Ok(Planned { key: key.clone(), old: self.head(key)?, new: change.value.as_deref().map(head) })
+    }
+
+    fn has_room(&self, stride: &Stride<'_>, reserve: Reserve) -> bool {
         reserve == Reserve::Used || self.disk.room(&self.file_path) >= room::needed(stride.bytes as u64)
+    }
+
+    fn take(&self, stride: &Stride<'_>, to: Point) -> Result<()> {
+        let meta = Meta { reach: to.seq, ..self.meta() };
+        self.note(meta, &stride.plan)?;
+        stride.moves().try_for_each(|step| self.make(step))?;
+        *self.lock_meta() = stride.plan.iter().fold(meta, Meta::after);
+        Ok(())
+    }
+
+    fn make(&self, (key, value): Move) -> Result<()> {
+        match value {
+            Some(value) => self.db.insert(key, value).map(drop).map_err(failed),
+            None => self.remove(&key),
+        }
+    }
+
+    fn remove(&self, key: &[u8]) -> Result<()> {
+        self.db.remove(key).map(drop).map_err(failed)
+    }
+
+    /// Writes down where it stands and what it is about to do.
+    fn note(&self, meta: Meta, plan: &[Planned]) -> Result<()> {
+        self.db.insert(&META_KEY[..], meta.encode(plan)).map_err(failed)?;
+        *self.lock_meta() = meta;
+        Ok(())
     }
 
     /// Fills an empty engine: `records` in any order, then the point they stand for.
     pub(super) fn fill(&self, mut records: impl FnMut() -> Result<Option<ArchiveEntry>>, to: Point) -> Result<()> {
-        self.db.remove(META_KEY).map_err(failed)?;
+        self.remove(&META_KEY)?;
         let mut meta = self.meta();
-        let mut stride = Stride::default();
         // One commit's records may lie far apart in an archive, and their chunks must not share names.
         let mut ordinal = 0_u32;
         while let Some(ArchiveEntry { key, value, version }) = records()? {
-            if stride.is_full() {
-                self.db.apply_batch(std::mem::take(&mut stride).batch).map_err(failed)?;
-            }
-            self.change(&mut stride, &mut meta, &key, &Change { value: Some(value), version, ordinal })?;
+            let change = Change { value: Some(value), version, ordinal };
+            let planned = self.planned(&key, &change)?;
+            moves_of(&planned, change.value.as_ref()).try_for_each(|step| self.make(step))?;
+            meta = meta.after(&planned);
             ordinal = ordinal.wrapping_add(1);
         }
-        self.take(stride, Meta { at: to, reach: to.seq, ..meta })
-    }
-
-    fn change(&self, stride: &mut Stride, meta: &mut Meta, key: &Key, change: &Change) -> Result<()> {
-        let old = self.head(key)?;
-        let key = key.as_bytes();
-        stride.count += 1;
-        stride.bytes += key.len();
-        if let Some(old) = &old {
-            meta.count = meta.count.wrapping_sub(1);
-            meta.sum = meta.sum.wrapping_sub(old.digest(key));
-            old.chunk_keys().for_each(|chunk| stride.batch.remove(&chunk[..]));
-        }
-        match &change.value {
-            Some(value) => {
-                let head = Head::of(key, change.version.0, change.ordinal, value);
-                meta.count = meta.count.wrapping_add(1);
-                meta.sum = meta.sum.wrapping_add(head.digest(key));
-                stride.bytes += value.len();
-                for (chunk, piece) in head.chunk_keys().zip(value.chunks(MAX_PIECE)) {
-                    stride.batch.insert(&chunk[..], piece);
-                }
-                stride.batch.insert(record_key(key), head.encode(value));
-            }
-            None if old.is_some() => stride.batch.remove(record_key(key)),
-            None => {}
-        }
-        Ok(())
-    }
-
-    fn take(&self, mut stride: Stride, meta: Meta) -> Result<()> {
-        stride.batch.insert(&META_KEY[..], meta.encode());
-        self.db.apply_batch(stride.batch).map_err(failed)?;
-        *self.lock_meta() = meta;
-        Ok(())
+        self.note(Meta { at: to, reach: to.seq, ..meta }, &[])
     }
 
     /// Makes all of it durable as it is.
@@ -253,7 +258,16 @@ impl Engine {
     /// Lets it say that it is on its way from `at`.
     #[cfg(test)]
     pub(super) fn put_back(&self, at: Point) -> Result<()> {
-        self.take(Stride::default(), Meta { at, ..self.meta() })
+        self.note(Meta { at, ..self.meta() }, &[])
+    }
+
+    /// Writes down what `changes` would do on the way to `to`, and makes the moves that `is_made` says of.
+    #[cfg(test)]
+    pub(super) fn leave_within(&self, changes: &Changes, to: Point, is_made: impl Fn(usize) -> bool) -> Result<()> {
+        let stride = Stride::gather(&mut changes.iter().peekable(), |key, change| self.planned(key, change))?;
+        self.note(Meta { reach: to.seq, ..self.meta() }, &stride.plan)?;
+        let made = stride.moves().enumerate().filter(|(number, _)| is_made(*number));
+        made.map(|(_, step)| step).try_for_each(|step| self.make(step))
     }
 
     /// What it is underneath, to be tampered with.
@@ -267,20 +281,6 @@ impl Stored {
     /// How long the record's value is.
     pub(super) fn length(&self, key: &Key) -> Result<usize> {
         Ok(Head::decode(key.as_bytes(), &self.0)?.length)
-    }
-}
-
-/// Changes that become one atomic batch.
-#[derive(Default)]
-struct Stride {
-    batch: sled::Batch,
-    count: usize,
-    bytes: usize,
-}
-
-impl Stride {
-    fn is_full(&self) -> bool {
-        self.count >= STRIDE || self.bytes >= STRIDE_BYTES
     }
 }
 
@@ -313,14 +313,13 @@ fn remove_drafts(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn load_meta(db: &sled::Db) -> Result<Meta> {
+fn load_meta(db: &sled::Db) -> Result<(Meta, Vec<Planned>)> {
     let incomplete = || Error::new(ErrorKind::StoreCorrupt, "open state", "the state was never completed");
     match db.get(META_KEY).map_err(failed)? {
         Some(stored) => Meta::decode(&stored).ok_or_else(incomplete),
         None if db.is_empty() => {
-            let meta = Meta { at: Point::GENESIS, reach: 0, count: 0, sum: 0 };
-            db.insert(META_KEY, meta.encode()).map_err(failed)?;
-            Ok(meta)
+            db.insert(META_KEY, Meta::EMPTY.encode(&[])).map_err(failed)?;
+            Ok((Meta::EMPTY, Vec::new()))
         }
         None => Err(incomplete()),
     }
