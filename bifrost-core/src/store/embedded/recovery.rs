@@ -268,7 +268,8 @@ impl Recovery<'_> {
         let state = match (base, finds.state.take()) {
             (Base::State, Some(state)) => state,
             (_, unused) => {
-                let was_used = unused.as_ref().map_or(Ok(Point::GENESIS), State::at)? != Point::GENESIS;
+                // One that was left on its way from the beginning stands there still, and holds something.
+                let was_used = unused.as_ref().map_or(Ok(0), State::reach)? > 0;
                 if let Some(unused) = unused {
                     unused.close();
                 }
@@ -407,4 +408,61 @@ fn closed_segments(survey: &Survey, head: Point) -> Vec<ClosedSegment> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::super::key::Key;
+    use super::super::super::{Batch, CommitSeq, Store};
+    use super::super::EmbeddedStore;
+    use super::super::state::{Change, Changes};
+    use super::*;
+
+    fn put(key: &Key) -> Batch {
+        let mut batch = Batch::new();
+        batch.put(key.clone(), Bytes::from_static(b"value"));
+        batch
+    }
+
+    #[tokio::test]
+    async fn a_state_left_on_its_way_past_the_journal_is_not_built_upon() {
+        let [kept, gone] = [b"kept", b"gone"].map(|key| Key::from_stored(&key[..]));
+        for at in [Point::GENESIS, Point { seq: 1, hash: [0; 32] }] {
+            let dir = tempfile::tempdir().unwrap();
+            let open = || EmbeddedStore::open(dir.path(), EmbeddedOptions::default());
+            let store = open().await.unwrap();
+            store.commit(put(&gone)).await.unwrap();
+            let mut removal = put(&kept);
+            removal.delete(gone.clone());
+            store.commit(removal).await.unwrap();
+            // From here on the journal does not lead to where the state was going.
+            store.checkpoint().await.unwrap();
+            store.close().await.unwrap();
+
+            let state = dir.path().join("state");
+            std::fs::remove_dir_all(&state).unwrap();
+            let state = State::open(&state, &Disk::default(), 1024 * 1024, true).unwrap();
+            let change = |version| Change { value: Some(Bytes::new()), version: CommitSeq(version), ordinal: 0 };
+            if at != Point::GENESIS {
+                state.lay(Changes::from([(gone.clone(), change(1))]), at).unwrap();
+                state.flush().unwrap();
+            }
+            let other = Key::from_stored(&b"other"[..]);
+            let changes = Changes::from([(gone.clone(), change(2)), (other.clone(), change(2))]);
+            state.leave_within(&changes, Point { seq: 2, hash: [0; 32] }).unwrap();
+            state.close();
+
+            let store = open().await.unwrap();
+            let report = store.health().open_report;
+            assert!(report.iter().any(|said| said.contains("rebuilt from a snapshot")), "{report:?}");
+            assert_eq!(store.get(&kept).await.unwrap().unwrap().version, CommitSeq(2));
+            for gone in [&gone, &other] {
+                assert_eq!(store.get(gone).await.unwrap(), None);
+            }
+            store.close().await.unwrap();
+            assert_eq!(open().await.unwrap().health().open_report, Vec::<String>::new());
+        }
+    }
 }

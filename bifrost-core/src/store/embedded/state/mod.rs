@@ -281,6 +281,15 @@ impl State {
         })
     }
 
+    /// Makes the engine durable as it is in the middle of `changes`, on the way to `to`.
+    #[cfg(test)]
+    pub(super) fn leave_within(&self, changes: &Changes, to: Point) -> Result<()> {
+        self.with(|open| {
+            open.engine.leave_within(changes, to, |_| true)?;
+            open.engine.flush()
+        })
+    }
+
     /// Gives the files back; everything after this answers `Closed`.
     pub(super) fn close(&self) {
         let _works = lock(&self.works);
