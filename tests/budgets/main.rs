@@ -5,6 +5,7 @@
 
 #[path = "../../benches/support/answering.rs"]
 mod answering;
+mod executions;
 mod graph;
 mod permits;
 mod tokens;
