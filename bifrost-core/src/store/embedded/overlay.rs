@@ -1,5 +1,8 @@
 //! The state as it will be once the group at hand is applied: what the next batch of the group is checked against.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use super::super::key::{Key, Prefix};
@@ -12,11 +15,13 @@ use crate::error::Result;
 pub(super) struct Overlay<'a> {
     state: &'a State,
     changes: Changes,
+    /// Where logs end in the state, of those that were asked for: most batches of a group append to the same few.
+    ends: RefCell<HashMap<Prefix, Option<(Key, Bytes)>>>,
 }
 
 impl<'a> Overlay<'a> {
     pub(super) fn new(state: &'a State) -> Self {
-        Self { state, changes: Changes::new() }
+        Self { state, changes: Changes::new(), ends: RefCell::default() }
     }
 
     pub(super) fn add(&mut self, writes: Writes, version: CommitSeq) {
@@ -34,7 +39,10 @@ impl<'a> Overlay<'a> {
     }
 
     fn last_unchanged(&self, prefix: &Prefix, before: Option<&Key>) -> Result<Option<(Key, Bytes)>> {
-        let mut found = self.state.last_under(prefix, before)?;
+        let mut found = match before {
+            Some(_) => self.state.last_under(prefix, before)?,
+            None => self.end_of(prefix)?,
+        };
         while let Some((key, _)) = &found {
             if !matches!(self.changes.get(key), Some(Change { value: None, .. })) {
                 break;
@@ -42,6 +50,16 @@ impl<'a> Overlay<'a> {
             let key = key.clone();
             found = self.state.last_under(prefix, Some(&key))?;
         }
+        Ok(found)
+    }
+
+    /// The last record in the state, which stays as it is for as long as the group is put together.
+    fn end_of(&self, prefix: &Prefix) -> Result<Option<(Key, Bytes)>> {
+        if let Some(found) = self.ends.borrow().get(prefix) {
+            return Ok(found.clone());
+        }
+        let found = self.state.last_under(prefix, None)?;
+        self.ends.borrow_mut().insert(prefix.clone(), found.clone());
         Ok(found)
     }
 }

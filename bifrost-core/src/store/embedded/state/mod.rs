@@ -332,10 +332,10 @@ impl View for State {
     }
 
     fn last_under(&self, prefix: &Prefix, before: Option<&Key>) -> Result<Option<(Key, Bytes)>> {
-        let mut scan = Scan::prefix(prefix.clone()).reverse().limit(1);
+        let mut scan = Scan::prefix(prefix.clone()).reverse();
         scan.after = before.cloned();
-        let page = self.scan(&scan)?;
-        Ok(page.entries.into_iter().next().map(|(key, found)| (key, found.value)))
+        let bounds = scan.bounds()?;
+        self.with(|open| open.last(bounds))
     }
 }
 
@@ -378,13 +378,28 @@ impl Open {
                 page.more = true;
                 break;
             }
-            let record = match found {
-                Found::Changed(change) => change.record(),
-                Found::Stored(stored) => Some(self.engine.read(&key, &stored)?),
-            };
+            let record = self.record(&key, found)?;
             page.entries.extend(record.map(|record| (key, record)));
         }
         failure.take().map_or(Ok(page), Err)
+    }
+
+    /// The last record between `bounds`; nothing before it is read.
+    fn last(&self, bounds: Bounds) -> Result<Option<(Key, Bytes)>> {
+        let failure = Cell::new(None);
+        for (key, found) in self.walk(bounds, true, &failure) {
+            if let Some(record) = self.record(&key, found)? {
+                return Ok(Some((key, record.value)));
+            }
+        }
+        failure.take().map_or(Ok(None), Err)
+    }
+
+    fn record(&self, key: &Key, found: Found<'_>) -> Result<Option<Versioned>> {
+        match found {
+            Found::Changed(change) => Ok(change.record()),
+            Found::Stored(stored) => self.engine.read(key, &stored).map(Some),
+        }
     }
 
     /// Adds a stride of records to `usage`; the last key looked at, or `None` when that was all.
