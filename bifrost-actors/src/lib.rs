@@ -14,10 +14,8 @@
 //! | `embedded` | [`HubBuilder::with_data_dir`]: the durable store on local disk |
 //! | `testing` | `Hub::actors`: the actors of a hub, for tests that end them |
 
-mod alarms;
 mod config;
 mod connection;
-mod countdowns;
 mod directory;
 mod execution;
 mod exercise;
@@ -33,6 +31,7 @@ mod sync;
 mod task;
 mod tenant;
 mod text;
+mod waits;
 mod workflows;
 
 pub use config::HubConfig;

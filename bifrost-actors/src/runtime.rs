@@ -13,16 +13,15 @@ use bifrost_core::{Clock, Entropy, Error, ErrorKind, ExecutionId, Registry, Resu
 use ractor::{ActorRef, Message, RpcReplyPort};
 use tokio::sync::Semaphore;
 
-use crate::alarms::Alarms;
 use crate::config::HubConfig;
 use crate::connection::rotation::Rotations;
-use crate::countdowns::Countdowns;
 use crate::directory::Directory;
 use crate::hub::message::HubMessage;
 use crate::probe::Roll;
 use crate::slots::Slots;
 use crate::tenant::shared::{InUse, TenantShared};
 use crate::tenant::state::not_suspended;
+use crate::waits::{Alarms, Countdowns};
 use crate::workflows::Workflows;
 
 /// Executions that have not ended, by tenant.

@@ -20,11 +20,11 @@ use super::message::ExecutionMessage;
 use super::place::Place;
 use super::state::{self, ExecutionActorState, Next, Returned};
 use super::{IdempotencyRecord, LEFT, idempotency_parts, request_hash};
-use crate::countdowns::Countdown;
 use crate::live::Ended;
 use crate::slots::Slot;
-use crate::task::{Task, spawn};
+use crate::task::spawn;
 use crate::text::json_size;
+use crate::waits::Wait;
 
 /// See the module.
 pub(super) struct Running<'a> {
@@ -458,19 +458,18 @@ impl Running<'_> {
     }
 
     /// Sends `message` when the wall clock shows `time`.
-    fn at(&self, time: Timestamp, message: ExecutionMessage) -> Task {
-        let (alarm, myself) = (self.state.tenant.hub.alarms.at(time), self.myself.clone());
-        spawn(async move {
-            alarm.rings().await;
-            // An actor that is gone has no use for it.
-            let _ = myself.cast(message);
-        })
+    fn at(&self, time: Timestamp, message: ExecutionMessage) -> Wait<Timestamp> {
+        self.state.tenant.hub.alarms.at(time, self.telling_it(message))
     }
 
-    fn after(&self, wait: Duration, message: ExecutionMessage) -> Countdown {
+    fn after(&self, wait: Duration, message: ExecutionMessage) -> Wait<Duration> {
+        self.state.tenant.hub.countdowns.after(wait, self.telling_it(message))
+    }
+
+    fn telling_it(&self, message: ExecutionMessage) -> impl FnOnce() + Send + use<> {
         let myself = self.myself.clone();
         // An actor that is gone has no use for it.
-        self.state.tenant.hub.countdowns.after(wait, move || drop(myself.cast(message)))
+        move || drop(myself.cast(message))
     }
 
     pub(super) fn close(&mut self, kind: ErrorKind, why: &'static str) {

@@ -7,18 +7,18 @@ use bifrost_core::error::ErrorReport;
 use bifrost_core::execution::{Attention, ExecutionRecord, ExecutionState, Outcome};
 use bifrost_core::policy::retry::RetryPolicy;
 use bifrost_core::workflow::Workflow;
-use bifrost_core::{Error, ErrorKind, Result};
+use bifrost_core::{Error, ErrorKind, Result, Timestamp};
 use serde_json::Value;
 
 use super::attempt::Attempt;
 use super::cancel::Cancel;
 use super::journal::Journal;
 use super::place::Place;
-use crate::countdowns::Countdown;
 use crate::live::Live;
 use crate::probe::Entry;
 use crate::task::Task;
 use crate::tenant::shared::TenantShared;
+use crate::waits::Wait;
 
 /// The state of one execution actor.
 pub(crate) struct ExecutionActorState {
@@ -48,13 +48,13 @@ impl ExecutionActorState {
 #[derive(Default)]
 pub(crate) struct Timers {
     pub(crate) in_line: Option<Task>,
-    pub(crate) scheduled: Option<Task>,
+    pub(crate) scheduled: Option<Wait<Timestamp>>,
     pub(crate) missing: Option<Task>,
-    pub(crate) queue: Option<Countdown>,
-    pub(crate) run: Option<Countdown>,
-    pub(crate) retry: Option<Countdown>,
-    pub(crate) grace: Option<Countdown>,
-    pub(crate) flush: Option<Countdown>,
+    pub(crate) queue: Option<Wait<Duration>>,
+    pub(crate) run: Option<Wait<Duration>>,
+    pub(crate) retry: Option<Wait<Duration>>,
+    pub(crate) grace: Option<Wait<Duration>>,
+    pub(crate) flush: Option<Wait<Duration>>,
 }
 
 /// What follows when the workflow's code has returned.
@@ -137,7 +137,7 @@ pub(crate) fn doubt(effects: &[String]) -> Option<ErrorReport> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bifrost_core::{ExecutionId, Principal, Retry, SystemEntropy, Timestamp, WorkflowName};
+    use bifrost_core::{ExecutionId, Principal, Retry, SystemEntropy, WorkflowName};
 
     fn record(state: ExecutionState) -> ExecutionRecord {
         let now = Timestamp::from_millis(0);

@@ -16,16 +16,15 @@ use tokio::sync::Semaphore;
 
 use super::hub::Hub;
 use super::tenants;
-use crate::alarms::Alarms;
 use crate::config::HubConfig;
 use crate::connection::rotation::Rotations;
-use crate::countdowns::Countdowns;
 use crate::directory::Directory;
 use crate::hub::HubActor;
 use crate::probe::Roll;
 use crate::runtime::HubRuntime;
 use crate::slots::Slots;
 use crate::tenant::admission::TURNS;
+use crate::waits::{Alarms, Countdowns};
 use crate::workflows::Workflows;
 
 /// Builds a [`Hub`]: see [`Hub::builder`].
