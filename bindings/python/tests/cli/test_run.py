@@ -104,26 +104,19 @@ def test_unknown_executions_are_not_found(contoso: Cli) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_ctrl_c_ends_within_a_second_and_the_next_run_goes_on(contoso: Cli, wait_for: Wait) -> None:
-    # A machine that is busy with something else may be late once.
-    assert any(_interrupted(contoso, wait_for) < 1.0 for _ in range(3))
-    record = contoso("runs", "list", "--json").lines[0]
-    assert record["state"] == "pending"
-    tail = contoso("runs", "tail", record["id"])
-    assert (tail.code, "bifrost run FILE:slow" in tail.err) == (0, True)
-    assert contoso("runs", "cancel", record["id"], "--json").lines[0]["state"] == "cancelled"
-
-
-def _interrupted(contoso: Cli, wait_for: Wait) -> float:
-    """How many seconds Ctrl-C takes to end a run."""
     process = contoso.start("run", "wf.py:slow", "-t", "contoso")
     wait_for(process, "step started")
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
-    took = time.monotonic() - began
     assert process.returncode == Exit.INTERRUPTED
+    assert time.monotonic() - began < 1.0
     assert "Traceback" not in said
-    return took
+    (record,) = contoso("runs", "list", "--json").lines
+    assert record["state"] == "pending"
+    tail = contoso("runs", "tail", record["id"])
+    assert (tail.code, "bifrost run FILE:slow" in tail.err) == (0, True)
+    assert contoso("runs", "cancel", record["id"], "--json").lines[0]["state"] == "cancelled"
 
 
 def test_a_folder_in_use_names_who_uses_it(contoso: Cli, wait_for: Wait) -> None:

@@ -208,16 +208,10 @@ with Hub.open("data", workflows=[*ALL, plain]) as hub:
     ],
 )
 def test_an_interrupt_ends_a_blocked_call_within_a_second(call: str, start: Callable[..., Any]) -> None:
-    # A machine that is busy with something else may be late once.
-    assert any(_interrupted(call, start, f"data-{attempt}") < 1.0 for attempt in range(3))
-
-
-def _interrupted(call: str, start: Callable[..., Any], folder: str) -> float:
-    """How many seconds an interrupt takes to end the call."""
     program = start(
         HANGING
         + f"""
-with Hub.open("{folder}", workflows=ALL) as hub:
+with Hub.open("data", workflows=ALL) as hub:
     begin(hub)
     tenant = hub.tenant("contoso")
     print("ready")
@@ -235,10 +229,9 @@ with Hub.open("{folder}", workflows=ALL) as hub:
     interrupted = time.monotonic()
     program.interrupt()
     assert program.lines_until("done") == ["interrupted"]
-    took = time.monotonic() - interrupted
+    assert time.monotonic() - interrupted < 1.0
     code, _, complaints = program.end()
     assert (code, complaints) == (0, "")
-    return took
 
 
 def test_importing_starts_nothing(run: Callable[..., str]) -> None:
