@@ -20,6 +20,16 @@ fn pieces(state: &State) -> usize {
     state.with(|inner| Ok(inner.engine.db().len())).unwrap()
 }
 
+/// Does something to what the engine is underneath, and closes.
+fn with_raw(state: &State, call: &dyn Fn(&engine::Raw)) {
+    let called = state.with(|inner| {
+        call(inner.engine.db());
+        Ok(())
+    });
+    called.unwrap();
+    state.close();
+}
+
 #[test]
 fn overwriting_and_deleting_leaves_no_chunks_behind() {
     let dir = tempfile::tempdir().unwrap();
@@ -43,15 +53,8 @@ fn a_record_that_vanished_or_came_back_is_missed() {
     state.close();
     open(dir.path()).unwrap().close();
     let tamper = |tamper: &dyn Fn(&engine::Raw)| {
-        let state = open(dir.path()).unwrap();
-        state
-            .with(|inner| {
-                tamper(inner.engine.db());
-                Ok(())
-            })
-            .unwrap();
-        state.close();
-        let found = State::open(dir.path(), &Disk::default(), 1024 * 1024, true).map(|state| state.close());
+        with_raw(&open(dir.path()).unwrap(), tamper);
+        let found = open(dir.path()).map(|state| state.close());
         assert_eq!(found.unwrap_err().kind(), ErrorKind::StoreCorrupt);
     };
     let key = record_key(&[2]);
@@ -60,14 +63,7 @@ fn a_record_that_vanished_or_came_back_is_missed() {
     tamper(&|db| drop(db.remove(&key).unwrap()));
     let repair = |db: &engine::Raw| drop(db.insert(&key, current.clone()).unwrap());
     let unverified = |call: &dyn Fn(&engine::Raw)| {
-        let state = State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap();
-        state
-            .with(|inner| {
-                call(inner.engine.db());
-                Ok(())
-            })
-            .unwrap();
-        state.close();
+        with_raw(&State::open(dir.path(), &Disk::default(), 1024 * 1024, false).unwrap(), call);
     };
     unverified(&repair);
     tamper(&|db| drop(db.insert(&key, old.clone()).unwrap()));
